@@ -1,0 +1,8 @@
+//! Who decides: every actor of the system, the base they stand on, and the tree that keeps them alive.
+pub mod base;
+pub mod controllers;
+pub mod kinds;
+pub mod mesh;
+pub mod node;
+pub mod scheduler;
+pub mod system;

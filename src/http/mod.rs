@@ -1,0 +1,6 @@
+//! How one gets in: the listener, authentication, the Kubernetes API, streams, the dashboard.
+pub mod api;
+pub mod auth;
+pub mod dashboard;
+pub mod listener;
+pub mod stream;
