@@ -1,0 +1,1 @@
+//! What upstream's validation and defaulting do, on JSON values.
