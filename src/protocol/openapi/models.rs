@@ -1,5 +1,5 @@
 //! The definitions of a document: the schemas of the served kinds, of their lists and of all that they refer to.
-use super::kinds::{self, define};
+use super::kinds::{self, KINDS, define};
 use super::schema::{Form, RAW_DEFINITIONS, definition, normalize};
 use super::{CustomModel, ListRule};
 use crate::resource::Resource;
@@ -40,7 +40,8 @@ pub fn model_name(group: &str, version: &str, kind: &str) -> String {
 
 /// The kind's body has a definition in the documents. Options of `exec` and its like have none.
 pub fn has_model(source: &Source<'_>, group: &str, version: &str, kind: &str) -> bool {
-    kinds::find(group, version, kind).is_some() || source.resources.iter().any(|r| r.group == group && r.version == version && r.kind == kind)
+    kinds::find(group, version, kind).is_some()
+        || source.resources.iter().any(|r| r.group == group && r.version == version && r.kind == kind)
 }
 
 /// Every definition that the documents of these resources need, by name.
@@ -57,8 +58,11 @@ pub fn definitions(source: &Source<'_>) -> Map<String, Value> {
         let schema = definition(&model, raw, source.form, source.rules);
         out.insert(model, schema);
     }
-    for (group, version, kind) in source.resources.iter().flat_map(|r| kinds_of(r)) {
-        add_kind(source, &mut out, group, version, kind);
+    for resource in source.resources {
+        add_custom(source, &mut out, resource);
+    }
+    for kind in KINDS {
+        tag_kind(&mut out, &kind.model(), kind.group, kind.version, kind.kind);
     }
     for resource in source.resources.iter().filter(|r| r.verbs.contains(&"list")) {
         add_list(source.form, &mut out, resource);
@@ -83,16 +87,21 @@ fn kinds_of(resource: &Resource) -> impl Iterator<Item = (&'static str, &'static
     std::iter::once(own).chain(resource.subresources.iter().map(|s| (s.group, s.version, s.kind)))
 }
 
-fn add_kind(source: &Source<'_>, out: &mut Map<String, Value>, group: &str, version: &str, kind: &str) {
-    if !has_model(source, group, version, kind) {
+/// The definition of a kind that is not built in.
+fn add_custom(source: &Source<'_>, out: &mut Map<String, Value>, resource: &Resource) {
+    let (group, version, kind) = (resource.group, resource.version, resource.kind);
+    if kinds::find(group, version, kind).is_some() {
         return;
     }
     let model = model_name(group, version, kind);
-    if !out.contains_key(&model) {
-        let custom = source.custom.iter().find(|c| c.group == group && c.version == version && c.kind == kind);
-        out.insert(model.clone(), custom_definition(custom.map(|c| &c.schema), kind, source.form));
-    }
-    let Some(Value::Object(schema)) = out.get_mut(&model) else { return };
+    let custom = source.custom.iter().find(|c| c.group == group && c.version == version && c.kind == kind);
+    out.insert(model.clone(), custom_definition(custom.map(|c| &c.schema), kind, source.form));
+    tag_kind(out, &model, group, version, kind);
+}
+
+/// Marks a definition, if it is there, as that of a kind. Kinds that are only part of another one are marked as well.
+fn tag_kind(out: &mut Map<String, Value>, model: &str, group: &str, version: &str, kind: &str) {
+    let Some(Value::Object(schema)) = out.get_mut(model) else { return };
     // The types insist on metadata, which a client's document may leave out.
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.retain(|field| field != "metadata");
@@ -159,7 +168,8 @@ fn tag_meta(source: &Source<'_>, out: &mut Map<String, Value>) {
     let mut served: Vec<(&str, &str)> = source.resources.iter().map(|r| (r.group, r.version)).chain([("", "v1")]).collect();
     served.sort_unstable();
     served.dedup();
-    for (model, kind, everywhere) in [(DELETE_OPTIONS, "DeleteOptions", true), (WATCH_EVENT, "WatchEvent", true), (STATUS, "Status", false)] {
+    for (model, kind, everywhere) in [(DELETE_OPTIONS, "DeleteOptions", true), (WATCH_EVENT, "WatchEvent", true), (STATUS, "Status", false)]
+    {
         let tags = served.iter().filter(|(group, version)| everywhere || (group.is_empty() && *version == "v1"));
         let tags: Value = tags.map(|(group, version)| json!({"group": group, "version": version, "kind": kind})).collect();
         if let Some(Value::Object(schema)) = out.get_mut(model) {

@@ -15,14 +15,18 @@ const fn parameter(name: &'static str, kind: &'static str, description: &'static
 }
 
 const DRY_RUN: Parameter = parameter("dryRun", "string", "With `All`, everything happens except that the change is kept.");
-const FIELD_MANAGER: Parameter =
-    parameter("fieldManager", "string", "Who makes this change, as managedFields will say. Up to 128 printable characters; an apply request needs it.");
+const FIELD_MANAGER: Parameter = parameter(
+    "fieldManager",
+    "string",
+    "Who makes this change, as managedFields will say. Up to 128 printable characters; an apply request needs it.",
+);
 const FIELD_VALIDATION: Parameter = parameter(
     "fieldValidation",
     "string",
     "What to do about unknown and duplicate fields: `Ignore` drops them, `Warn` drops them and says so in a warning, `Strict` refuses the request.",
 );
-const FORCE: Parameter = parameter("force", "boolean", "An apply request takes over the fields that it conflicts about. Not for other patches.");
+const FORCE: Parameter =
+    parameter("force", "boolean", "An apply request takes over the fields that it conflicts about. Not for other patches.");
 const GRACE_PERIOD: Parameter =
     parameter("gracePeriodSeconds", "integer", "Seconds until the object is removed; 0 removes it at once. The kind has a default.");
 const ORPHAN: Parameter = parameter("orphanDependents", "boolean", "Deprecated; propagationPolicy says the same.");
@@ -35,12 +39,15 @@ const LABEL_SELECTOR: Parameter = parameter("labelSelector", "string", "Only obj
 const FIELD_SELECTOR: Parameter = parameter("fieldSelector", "string", "Only objects whose fields match.");
 const LIMIT: Parameter = parameter("limit", "integer", "The most objects to return; metadata.continue then leads to the rest.");
 const CONTINUE: Parameter = parameter("continue", "string", "The metadata.continue of the page before.");
-const RESOURCE_VERSION: Parameter = parameter("resourceVersion", "string", "Answer from this revision, as resourceVersionMatch says, or watch from it.");
-const RESOURCE_VERSION_MATCH: Parameter = parameter("resourceVersionMatch", "string", "`Exact` or `NotOlderThan`: how resourceVersion is meant.");
+const RESOURCE_VERSION: Parameter =
+    parameter("resourceVersion", "string", "Answer from this revision, as resourceVersionMatch says, or watch from it.");
+const RESOURCE_VERSION_MATCH: Parameter =
+    parameter("resourceVersionMatch", "string", "`Exact` or `NotOlderThan`: how resourceVersion is meant.");
 const TIMEOUT: Parameter = parameter("timeoutSeconds", "integer", "The request ends after this many seconds, whatever it is doing.");
 const WATCH: Parameter = parameter("watch", "boolean", "Stream changes in place of a list.");
 const BOOKMARKS: Parameter = parameter("allowWatchBookmarks", "boolean", "The watcher understands BOOKMARK events.");
-const INITIAL_EVENTS: Parameter = parameter("sendInitialEvents", "boolean", "The watch begins with the objects as they are, followed by a bookmark.");
+const INITIAL_EVENTS: Parameter =
+    parameter("sendInitialEvents", "boolean", "The watch begins with the objects as they are, followed by a bookmark.");
 
 pub static PRETTY: Parameter = parameter("pretty", "string", "With `true` the answer is indented.");
 pub static NAME: Parameter = parameter("name", "string", "The object's name.");
@@ -51,18 +58,8 @@ pub static ON_READ: &[Parameter] = &[];
 pub static ON_CREATE: &[Parameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
 pub static ON_PATCH: &[Parameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
 pub static ON_DELETE: &[Parameter] = &[DRY_RUN, GRACE_PERIOD, ORPHAN, PROPAGATION];
-pub static ON_LIST: &[Parameter] = &[
-    LABEL_SELECTOR,
-    FIELD_SELECTOR,
-    LIMIT,
-    CONTINUE,
-    RESOURCE_VERSION,
-    RESOURCE_VERSION_MATCH,
-    TIMEOUT,
-    WATCH,
-    BOOKMARKS,
-    INITIAL_EVENTS,
-];
+pub static ON_LIST: &[Parameter] =
+    &[LABEL_SELECTOR, FIELD_SELECTOR, LIMIT, CONTINUE, RESOURCE_VERSION, RESOURCE_VERSION_MATCH, TIMEOUT, WATCH, BOOKMARKS, INITIAL_EVENTS];
 pub static ON_DELETE_COLLECTION: &[Parameter] = &[
     DRY_RUN,
     GRACE_PERIOD,

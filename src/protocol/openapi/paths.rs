@@ -2,7 +2,8 @@
 //! PATCH understands and the patch types of a kind here.
 use super::models::{DELETE_OPTIONS, PATCH, STATUS, Source, has_model, model_name};
 use super::operation::{
-    Answer, Body, NAME, NAMESPACE, ON_CREATE, ON_DELETE, ON_DELETE_COLLECTION, ON_LIST, ON_PATCH, ON_READ, Operation, PATH, PRETTY, Parameter,
+    Answer, Body, NAME, NAMESPACE, ON_CREATE, ON_DELETE, ON_DELETE_COLLECTION, ON_LIST, ON_PATCH, ON_READ, Operation, PATH, PRETTY,
+    Parameter,
 };
 use super::schema::Form;
 use crate::resource::{Resource, Subresource};
@@ -44,7 +45,8 @@ impl Scope<'_> {
             "" => format!("/api/{}", r.version),
             group => format!("/apis/{group}/{}", r.version),
         };
-        let collection = if r.namespaced { format!("{base}/namespaces/{{namespace}}/{}", r.plural) } else { format!("{base}/{}", r.plural) };
+        let collection =
+            if r.namespaced { format!("{base}/namespaces/{{namespace}}/{}", r.plural) } else { format!("{base}/{}", r.plural) };
         let item = format!("{collection}/{{name}}");
         self.put(out, collection, false, self.collection());
         self.put(out, item.clone(), true, self.item());

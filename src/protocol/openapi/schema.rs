@@ -118,10 +118,9 @@ pub fn normalize(raw: Map<String, Value>, form: Form) -> Map<String, Value> {
             _ => _ = out.insert(key, value),
         }
     }
-    if out.len() > 1 && form == Form::V3 {
-        if let Some(reference) = out.remove("$ref") {
-            out.insert("allOf".into(), json!([{ "$ref": reference }]));
-        }
+    let wrapped = if out.len() > 1 && form == Form::V3 { out.remove("$ref") } else { None };
+    if let Some(reference) = wrapped {
+        out.insert("allOf".into(), json!([{ "$ref": reference }]));
     }
     out
 }

@@ -96,7 +96,9 @@ fn v3_describes_pods_as_upstream_does() {
     assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));
     assert_eq!(schemas["io.k8s.apimachinery.pkg.api.resource.Quantity"]["oneOf"][0]["type"], "string");
     assert_eq!(schemas["io.k8s.apimachinery.pkg.apis.meta.v1.Time"]["format"], "date-time");
-    assert!(schemas.contains_key("io.k8s.api.policy.v1.Eviction"));
+    let eviction = &schemas["io.k8s.api.policy.v1.Eviction"];
+    assert_eq!(eviction["x-kubernetes-group-version-kind"][0]["group"], "policy");
+    assert!(eviction.get("required").is_none());
     assert_eq!(schemas["io.k8s.api.core.v1.PodList"]["x-kubernetes-group-version-kind"][0]["kind"], "PodList");
 }
 
@@ -120,7 +122,10 @@ fn every_patch_says_that_it_validates_fields_and_which_patches_it_takes() {
     }
     let doc = parse(api.v3("api/v1").unwrap());
     let exec = &doc["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/exec"]["get"];
-    assert_eq!((&exec["x-kubernetes-action"], &exec["x-kubernetes-group-version-kind"]["kind"]), (&json!("connect"), &json!("PodExecOptions")));
+    assert_eq!(
+        (&exec["x-kubernetes-action"], &exec["x-kubernetes-group-version-kind"]["kind"]),
+        (&json!("connect"), &json!("PodExecOptions"))
+    );
     let list = &doc["paths"]["/api/v1/pods"]["get"];
     assert_eq!((&list["x-kubernetes-action"], &list["operationId"]), (&json!("list"), &json!("listCoreV1PodForAllNamespaces")));
 }

@@ -128,8 +128,21 @@ fn clause(text: &str) -> Option<Clause<'_>> {
     Some(out)
 }
 
-/// Chooses what to answer. No header means JSON. The error is upstream's 406.
-pub fn negotiate(accept: &str, offer: Offer) -> Result<Media, ApiError> {
+/// Nothing that the client accepts is on offer. Becomes upstream's 406.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only the following media types are accepted: {offered}")]
+pub struct NotAcceptable {
+    offered: String,
+}
+
+impl From<NotAcceptable> for ApiError {
+    fn from(error: NotAcceptable) -> Self {
+        ApiError::new(406, "NotAcceptable", error.to_string())
+    }
+}
+
+/// Chooses what to answer. No header means JSON.
+pub fn negotiate(accept: &str, offer: Offer) -> Result<Media, NotAcceptable> {
     if accept.trim().is_empty() {
         return Ok(Media { encoding: Encoding::Json, shape: Shape::Object, pretty: false });
     }
@@ -144,7 +157,7 @@ pub fn negotiate(accept: &str, offer: Offer) -> Result<Media, ApiError> {
         return Ok(Media { encoding: *encoding, shape, pretty: clause.parameter("pretty") == Some("1") });
     }
     let names: Vec<String> = offered.iter().map(|(_, subtype)| format!("application/{subtype}")).collect();
-    Err(ApiError::new(406, "NotAcceptable", format!("only the following media types are accepted: {}", names.join(", "))))
+    Err(NotAcceptable { offered: names.join(", ") })
 }
 
 fn offered(offer: Offer) -> Vec<(Encoding, &'static str)> {

@@ -5,6 +5,6 @@ mod duration;
 mod tests;
 mod writer;
 
-pub use accept::{Clause, Encoding, Media, MetaVersion, Offer, Shape, clauses, negotiate, wants_table};
+pub use accept::{Clause, Encoding, Media, MetaVersion, NotAcceptable, Offer, Shape, clauses, negotiate, wants_table};
 pub use duration::{age, human_duration};
 pub use writer::{Column, IncludeObject, ListMeta, RowObject, TableWriter, partial_object};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::status::ApiError;
 use serde_json::{Value, json};
 
 const ALL: Offer = Offer { yaml: true, protobuf: true, shapes: true };
@@ -49,7 +50,10 @@ fn preferences_decide_and_ties_go_by_order() {
     assert_eq!(choose("application/yaml;q=0.5, application/json;q=0.4"), Ok(Encoding::Yaml));
     assert_eq!(choose("*/*, application/yaml"), Ok(Encoding::Yaml));
     assert_eq!(choose("application/vnd.kubernetes.protobuf,application/json"), Ok(Encoding::Protobuf));
-    assert_eq!(negotiate("application/vnd.kubernetes.protobuf,application/json", Offer { protobuf: false, ..ALL }).unwrap().encoding, Encoding::Json);
+    assert_eq!(
+        negotiate("application/vnd.kubernetes.protobuf,application/json", Offer { protobuf: false, ..ALL }).unwrap().encoding,
+        Encoding::Json
+    );
     let partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
     assert_eq!(negotiate(partial, ALL).unwrap().shape, Shape::PartialObject(MetaVersion::V1));
     assert!(negotiate("application/json;pretty=1", ALL).unwrap().pretty);
@@ -58,9 +62,10 @@ fn preferences_decide_and_ties_go_by_order() {
 #[test]
 fn what_cannot_be_had_is_406() {
     for accept in ["text/html", "application/json;q=0", "application/json;as=Table;g=meta.k8s.io;v=v7", "rubbish"] {
-        let error = negotiate(accept, ALL).unwrap_err();
+        let error = ApiError::from(negotiate(accept, ALL).unwrap_err());
         assert_eq!((error.code, error.reason.as_str()), (406, "NotAcceptable"));
-        let expected = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        let expected =
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
         assert_eq!(error.message, expected);
     }
 }
