@@ -12,6 +12,7 @@ pub const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOpt
 pub const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 pub const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
+const API_RESOURCE_LIST: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const API_VERSION_TEXT: &str = "The version of the schema of this object, as group/version.";
@@ -102,13 +103,6 @@ fn add_custom(source: &Source<'_>, out: &mut Map<String, Value>, resource: &Reso
 /// Marks a definition, if it is there, as that of a kind. Kinds that are only part of another one are marked as well.
 fn tag_kind(out: &mut Map<String, Value>, model: &str, group: &str, version: &str, kind: &str) {
     let Some(Value::Object(schema)) = out.get_mut(model) else { return };
-    // The types insist on metadata, which a client's document may leave out.
-    if let Some(Value::Array(required)) = schema.get_mut("required") {
-        required.retain(|field| field != "metadata");
-        if required.is_empty() {
-            schema.remove("required");
-        }
-    }
     schema.insert("x-kubernetes-group-version-kind".into(), json!([{"group": group, "version": version, "kind": kind}]));
 }
 
@@ -168,8 +162,13 @@ fn tag_meta(source: &Source<'_>, out: &mut Map<String, Value>) {
     let mut served: Vec<(&str, &str)> = source.resources.iter().map(|r| (r.group, r.version)).chain([("", "v1")]).collect();
     served.sort_unstable();
     served.dedup();
-    for (model, kind, everywhere) in [(DELETE_OPTIONS, "DeleteOptions", true), (WATCH_EVENT, "WatchEvent", true), (STATUS, "Status", false)]
-    {
+    let kinds = [
+        (DELETE_OPTIONS, "DeleteOptions", true),
+        (WATCH_EVENT, "WatchEvent", true),
+        (STATUS, "Status", false),
+        (API_RESOURCE_LIST, "APIResourceList", false),
+    ];
+    for (model, kind, everywhere) in kinds {
         let tags = served.iter().filter(|(group, version)| everywhere || (group.is_empty() && *version == "v1"));
         let tags: Value = tags.map(|(group, version)| json!({"group": group, "version": version, "kind": kind})).collect();
         if let Some(Value::Object(schema)) = out.get_mut(model) {

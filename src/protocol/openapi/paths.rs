@@ -165,7 +165,7 @@ impl Scope<'_> {
             operation.gvk = (sub.group, sub.version, sub.kind);
             if connects {
                 operation.action = "connect";
-                operation.id = self.id(&format!("connect{}", capital(method)), &self.scoped(&subject));
+                operation.id = self.id("connect", &format!("{}{}", capital(method), self.scoped(&subject)));
                 operation.description = format!("connect {} requests to {} of {}", method.to_uppercase(), sub.name, self.resource.kind);
             } else {
                 operation.description = format!("{} {} of the specified {}", operation_word(action), sub.name, self.resource.kind);

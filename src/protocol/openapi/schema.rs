@@ -56,6 +56,20 @@ const ATOMIC: &[&str] = &[
     "admissionregistration.v1.NamedRuleWithOperations",
     "admissionregistration.v1.ParamKind",
     "admissionregistration.v1.ParamRef",
+    "admissionregistration.v1.Variable",
+    "networking.v1.ServiceBackendPort",
+];
+
+/// Types whose `name` defaults to nothing, by the end of their name: it may be left out.
+const NAME_OPTIONAL: &[&str] = &[
+    "core.v1.ConfigMapEnvSource",
+    "core.v1.ConfigMapKeySelector",
+    "core.v1.ConfigMapProjection",
+    "core.v1.ConfigMapVolumeSource",
+    "core.v1.LocalObjectReference",
+    "core.v1.SecretEnvSource",
+    "core.v1.SecretKeySelector",
+    "core.v1.SecretProjection",
 ];
 
 /// A definition as upstream publishes it: normalized, with the list rules of its fields.
@@ -68,6 +82,7 @@ pub fn definition(model: &str, raw: Value, form: Form, rules: &dyn Fn(&str, &str
         return special(model, schema.remove("description"), form);
     }
     let mut out = normalize(schema, form);
+    correct_required(model, &mut out);
     if ATOMIC.iter().any(|end| model.ends_with(end)) {
         out.insert("x-kubernetes-map-type".into(), "atomic".into());
     }
@@ -79,6 +94,23 @@ pub fn definition(model: &str, raw: Value, form: Form, rules: &dyn Fn(&str, &str
         }
     }
     out.into()
+}
+
+/// The types insist on fields that are always there once stored (metadata above all); what a client sends may lack them.
+fn correct_required(model: &str, out: &mut Map<String, Value>) {
+    let mut required = match out.remove("required") {
+        Some(Value::Array(fields)) => fields,
+        _ => Vec::new(),
+    };
+    let name_optional = NAME_OPTIONAL.iter().any(|end| model.ends_with(end));
+    let metadata_required = model == "io.k8s.api.core.v1.Event";
+    required.retain(|field| (field != "metadata" || metadata_required) && (field != "name" || !name_optional));
+    if model == "io.k8s.api.events.v1.Event" {
+        required.push("eventTime".into());
+    }
+    if !required.is_empty() {
+        out.insert("required".into(), required.into());
+    }
 }
 
 fn special(model: &str, description: Option<Value>, form: Form) -> Value {

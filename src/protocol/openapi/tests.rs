@@ -96,6 +96,7 @@ fn v3_describes_pods_as_upstream_does() {
     assert_eq!(containers["x-kubernetes-list-map-keys"], json!(["name"]));
     assert_eq!(schemas["io.k8s.apimachinery.pkg.api.resource.Quantity"]["oneOf"][0]["type"], "string");
     assert_eq!(schemas["io.k8s.apimachinery.pkg.apis.meta.v1.Time"]["format"], "date-time");
+    assert_eq!(schemas["io.k8s.api.core.v1.SecretKeySelector"]["required"], json!(["key"]));
     let eviction = &schemas["io.k8s.api.policy.v1.Eviction"];
     assert_eq!(eviction["x-kubernetes-group-version-kind"][0]["group"], "policy");
     assert!(eviction.get("required").is_none());

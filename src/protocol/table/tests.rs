@@ -72,7 +72,7 @@ fn what_cannot_be_had_is_406() {
 
 #[test]
 fn a_table_is_written_around_raw_objects() {
-    let columns = [Column { name: "Name", type_: "string", format: "name", description: "The name.", priority: 0 }];
+    let columns = [Column::new("Name", "string", "name", "The name.", 0)];
     let meta = ListMeta { resource_version: "7", remaining: Some(3), ..Default::default() };
     let mut writer = TableWriter::new(MetaVersion::V1, Some(&columns), meta);
     let cell = json!("a");

@@ -3,18 +3,27 @@ use super::MetaVersion;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// A column of a table. `priority` 0 is always shown, higher ones with `-o wide`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Column {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// `string`, `integer`, `number`, `boolean` or `date`.
     #[serde(rename = "type")]
-    pub type_: &'static str,
+    pub type_: Cow<'static, str>,
     /// `name` marks the column that names the object.
-    pub format: &'static str,
-    pub description: &'static str,
+    pub format: Cow<'static, str>,
+    pub description: Cow<'static, str>,
     pub priority: i32,
+}
+
+impl Column {
+    /// A column of a built-in kind. Those of custom kinds are filled in field by field.
+    pub const fn new(name: &'static str, type_: &'static str, format: &'static str, description: &'static str, priority: i32) -> Self {
+        let (name, type_) = (Cow::Borrowed(name), Cow::Borrowed(type_));
+        Column { name, type_, format: Cow::Borrowed(format), description: Cow::Borrowed(description), priority }
+    }
 }
 
 /// The `includeObject` parameter of a request: what rows carry besides their cells.
