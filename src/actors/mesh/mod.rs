@@ -17,6 +17,7 @@ pub mod metrics;
 mod registry;
 pub mod server;
 mod service;
+pub mod session;
 pub mod stream;
 #[cfg(test)]
 mod tests;
