@@ -71,7 +71,8 @@ fn server_certificate_follows_names_and_time() {
 fn damaged_and_foreign_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
-    (open(dir.path()), open(other.path()));
+    open(dir.path());
+    open(other.path());
     let file = |name: &str| dir.path().join(name);
 
     let good = std::fs::read(file("server.crt")).unwrap();
