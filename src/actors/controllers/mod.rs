@@ -12,12 +12,10 @@ pub mod node_ipam;
 pub mod node_lifecycle;
 pub mod plan;
 pub mod pod_gc;
+pub mod pump;
 pub mod replication;
 pub mod runner;
 pub mod service_account;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;
-
-#[cfg(test)]
-mod tests;
