@@ -1,4 +1,5 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod codec;
 pub mod discovery;
 pub mod light;
 pub mod mesh;
@@ -12,3 +13,4 @@ pub mod selector;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod validation;
