@@ -15,6 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -137,7 +138,7 @@ impl PodStreams {
                 let call = Call::PortForward { namespace: place.namespace.clone(), pod: place.pod.clone(), uid: place.uid.clone(), port };
                 let (answer, frames) = open(&place, call).await?;
                 expect_ok(answer)?;
-                Ok(frames.into_duplex())
+                Ok(duplex(frames))
             }
         };
         stream::port_forward_response(request, payload, dial, stop.clone()).await
@@ -240,6 +241,33 @@ fn expect_ok(answer: Answer) -> Result<(), ApiError> {
         Answer::Error(error) => Err(error),
         other => Err(ApiError::internal(format!("the node answered with {other:?}"))),
     }
+}
+
+/// Turns a stream of frames into a byte stream.
+fn duplex(frames: Stream) -> DuplexStream {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    let (mut writer, mut reader) = frames.split();
+    tokio::spawn(async move {
+        let mut buffer = vec![0u8; 32 * 1024];
+        while let Ok(n) = from_client.read(&mut buffer).await {
+            let bytes = Bytes::copy_from_slice(buffer.get(..n).unwrap_or_default());
+            if n == 0 || writer.send_frame(&Frame::Data { channel: 0, bytes }).await.is_err() {
+                break;
+            }
+        }
+        let _ = writer.finish();
+    });
+    tokio::spawn(async move {
+        while let Ok(Some(frame)) = reader.next_frame().await {
+            let Frame::Data { bytes, .. } = frame else { continue };
+            if to_client.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    });
+    near
 }
 
 /// Turns a stream of frames into the two ends of a session.

@@ -37,7 +37,7 @@ const ACCOUNTS_MAX: u64 = 1024 * 1024;
 
 /// Starts a container; returns once its command runs.
 pub fn launch(launch: &Launch) -> Result<ShimReport> {
-    let told = |what: &str| move |e: std::io::Error| RuntimeError::new("RunContainerError", format!("{what}: {e}"));
+    let told = |what: &'static str| move |e: std::io::Error| RuntimeError::new("RunContainerError", format!("{what}: {e}"));
     let spec = &launch.spec;
     let bundle = launch.directory.join("bundle");
     std::fs::create_dir_all(&bundle).map_err(told("cannot make the container's directory"))?;

@@ -159,7 +159,9 @@ struct Terminal {
 impl Terminal {
     fn new(fd: OwnedFd) -> std::io::Result<Self> {
         nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-        Ok(Terminal { fd: tokio::io::unix::AsyncFd::new(fd)? })
+        // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
+        let fd = unsafe { tokio::io::unix::AsyncFd::register(fd) }?;
+        Ok(Terminal { fd })
     }
 
     async fn read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
