@@ -19,3 +19,8 @@ pub mod service_account;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

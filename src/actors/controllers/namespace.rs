@@ -74,15 +74,10 @@ fn conditions(
     let held: Vec<String> = held.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
     let finalizers = match held.is_empty() {
         true => ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_string()),
-        false => {
-            ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", held.join(", ")))
-        }
+        false => ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", held.join(", "))),
     };
     let wanted = [
-        (
-            "NamespaceDeletionDiscoveryFailure",
-            ("False", "ResourcesDiscovered", "All resources successfully discovered".to_string()),
-        ),
+        ("NamespaceDeletionDiscoveryFailure", ("False", "ResourcesDiscovered", "All resources successfully discovered".to_string())),
         (
             "NamespaceDeletionGroupVersionParsingFailure",
             ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_string()),
@@ -91,10 +86,7 @@ fn conditions(
             "NamespaceDeletionContentFailure",
             ("False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization".to_string()),
         ),
-        (
-            "NamespaceContentRemaining",
-            ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", "))),
-        ),
+        ("NamespaceContentRemaining", ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))),
         ("NamespaceFinalizersRemaining", finalizers),
     ];
     let mut list: Vec<Value> = current.as_array().cloned().unwrap_or_default();

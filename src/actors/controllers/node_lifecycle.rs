@@ -6,10 +6,10 @@ use super::feed::Change;
 use super::index::Parts;
 use super::node_ipam::{Cidr, Ipam};
 use super::plan::{Action, EventNote, Failure, ObjectRef, Patch, Plan};
+use super::pod_gc;
 use super::runner::{Controller, Key};
 use super::taint_eviction::{self, TaintAges};
 use super::world::World;
-use super::pod_gc;
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::time::rfc3339;
@@ -155,7 +155,8 @@ fn taint(node: &Entry, object: &Value, health: &str, now: Timestamp, plan: &mut 
     }
     if taints != current {
         if plan.why.is_empty() {
-            plan.why = format!("node {}: taints follow its state ({})", node.key.name, if health.is_empty() { "no status" } else { health });
+            plan.why =
+                format!("node {}: taints follow its state ({})", node.key.name, if health.is_empty() { "no status" } else { health });
         }
         let taints = if taints.is_empty() { Value::Null } else { taints.into() };
         plan.actions.push(patch("nodes", node, None, json!({"spec": {"taints": taints}}), Some(node.revision)));
