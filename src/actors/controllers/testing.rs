@@ -37,7 +37,6 @@ struct State {
     log: Vec<Change>,
     events: Vec<EventNote>,
     revision: u64,
-    now: i64,
     feeds: Vec<(String, mpsc::UnboundedSender<News>)>,
     /// Creations refused before they succeed.
     refuse: usize,
@@ -133,17 +132,13 @@ impl Model {
         self.state.lock().unwrap()
     }
 
-    pub fn set_now(&self, now: i64) {
-        self.state().now = now;
-    }
-
     pub fn refuse_creations(&self, count: usize) {
         self.state().refuse = count;
     }
 
     pub fn put(&self, kind: &str, mut object: Value) -> Arc<Entry> {
         let mut state = self.state();
-        let (number, now) = (state.revision + 1, state.now);
+        let number = state.revision + 1;
         let m = object["metadata"].as_object_mut().unwrap();
         if let (None, Some(prefix)) = (m.get("name"), m.get("generateName").and_then(Value::as_str)) {
             let name = format!("{prefix}{number:05}");
@@ -151,7 +146,7 @@ impl Model {
         }
         m.entry("uid").or_insert_with(|| format!("uid-{number}").into());
         m.entry("generation").or_insert_with(|| 1.into());
-        m.entry("creationTimestamp").or_insert_with(|| rfc3339(at(now)).into());
+        m.entry("creationTimestamp").or_insert_with(|| rfc3339(at(0)).into());
         state.commit(kind, object, false)
     }
 
@@ -180,7 +175,7 @@ impl Model {
         let mut state = self.state();
         let old = state.find(&deletion.kind, &deletion.key, Some(&deletion.uid))?;
         let mut object: Value = serde_json::from_slice(&old.body).unwrap();
-        let now = rfc3339(at(state.now));
+        let now = rfc3339(at(0));
         let m = object["metadata"].as_object_mut().unwrap();
         m.entry("deletionTimestamp").or_insert(now.into());
         let finalizer = match deletion.propagation {
