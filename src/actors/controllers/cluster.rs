@@ -193,7 +193,7 @@ fn event_object(note: &EventNote, namespace: &str, now: &str) -> Value {
     let about = &note.regarding;
     json!({
         "apiVersion": "v1", "kind": "Event",
-        "metadata": { "generateName": format!("{}.", about.name), "namespace": namespace },
+        "metadata": { "name": format!("{}.{:x}", about.name, time::now().as_nanosecond()), "namespace": namespace },
         "involvedObject": {
             "apiVersion": &*about.api_version, "kind": &*about.kind, "namespace": &*about.namespace, "name": &*about.name, "uid": &*about.uid,
         },

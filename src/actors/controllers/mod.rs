@@ -22,5 +22,10 @@ pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use node_lifecycle::Heartbeats;
 pub use start::{ControllerSettings, start};
