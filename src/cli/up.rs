@@ -94,15 +94,7 @@ pub fn prepare_data_dir(path: &Path) -> Outcome {
 
 /// Runs until a signal says stop.
 fn run_cluster(config: &Config, data_dir: &Path, claim: &Claim, with_node: bool, quickstart: bool) -> Outcome {
-    let system = actix_rt::System::with_tokio_rt(|| match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("impresario: cannot start: {error}");
-            std::process::exit(i32::from(super::EXIT_FAILURE));
-        }
-    });
-    system.block_on(async {
-        let runtime = tokio::runtime::Handle::current();
+    in_system(|runtime| async move {
         let server = Server::start(config, data_dir, &runtime).await?;
         let node = if with_node { Some(super::node::start_local(config, data_dir, &server, &runtime).await?) } else { None };
         if quickstart {
@@ -115,6 +107,15 @@ fn run_cluster(config: &Config, data_dir: &Path, claim: &Claim, with_node: bool,
         server.stop().await;
         Ok(())
     })
+}
+
+/// Runs something within an actor system over a runtime of two threads.
+pub fn in_system<F: Future<Output = Outcome>>(work: impl FnOnce(tokio::runtime::Handle) -> F) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| CliError::failed(format!("cannot start: {e}")))?;
+    let handle = runtime.handle().clone();
+    let system = actix_rt::System::with_tokio_rt(move || runtime);
+    system.block_on(work(handle))
 }
 
 /// Waits for SIGTERM or SIGINT.
