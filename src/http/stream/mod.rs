@@ -1,1 +1,2 @@
-//! To be written.
+//! Streams through the API: exec, attach, port-forward, logs.
+pub mod spdy;
