@@ -1,4 +1,6 @@
 //! To be written.
 use std::process::ExitCode;
 /// The command line.
-pub fn main() -> ExitCode { ExitCode::SUCCESS }
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

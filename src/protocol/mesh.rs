@@ -112,9 +112,14 @@ pub enum Answer {
 /// `remotecommand`: 0 stdin, 1 stdout, 2 stderr, 3 the closing `Status`, 4 terminal size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Frame {
-    Data { channel: u8, bytes: Bytes },
+    Data {
+        channel: u8,
+        bytes: Bytes,
+    },
     /// That channel has ended (for stdin: end of input).
-    Close { channel: u8 },
+    Close {
+        channel: u8,
+    },
     Watch(WatchFrame),
 }
 

@@ -157,7 +157,10 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ContainerPhase {
     /// Milliseconds since the epoch.
-    Running { pid: i32, started_ms: i64 },
+    Running {
+        pid: i32,
+        started_ms: i64,
+    },
     Exited(Exit),
 }
 

@@ -3,7 +3,7 @@ use crate::protocol::status::ApiError;
 use actix_http::body::{BoxBody, MessageBody};
 use actix_http::header::{CONTENT_TYPE, HeaderValue};
 use actix_http::{Request, Response, StatusCode};
-use actix_service::{Service, ServiceFactory, apply_fn_factory};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory};
 use futures_util::FutureExt;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,17 +28,18 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    apply_fn_factory(service, |request: Request, service: &S::Service| {
+    let service = service.map_err(Into::<Response<BoxBody>>::into);
+    apply_fn_factory(service, |request: Request, service: &_| {
         let path = request.path().to_string();
         // The call may panic before there is a future, and the future may panic when it is polled.
-        let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+        let called = catch_unwind(AssertUnwindSafe(|| Service::call(service, request)));
         async move {
             let outcome = match called {
                 Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
                 Err(panic) => Err(panic),
             };
             match outcome {
-                Ok(answer) => answer.map(Into::into).map_err(Into::into),
+                Ok(answer) => answer.map(Into::into),
                 Err(panic) => Err(apology(&path, panic)),
             }
         }

@@ -1,4 +1,6 @@
 //! To be written.
 use std::process::ExitCode;
 /// Runs the shim (or the exec or unpack helper) when this process was started as one; `None` for the ordinary binary.
-pub fn intercept() -> Option<ExitCode> { None }
+pub fn intercept() -> Option<ExitCode> {
+    None
+}
