@@ -1,9 +1,9 @@
 //! A SPDY connection's server side: streams over any pair of byte channels.
 //!
 //! Everything here runs on one thread (the actix worker that owns the connection), hence `Rc` and cells.
+use super::SpdyError;
 use super::frame::{self, Decoder, Frame};
 use super::headers::{Headers, Packer};
-use super::SpdyError;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use std::cell::{Cell, RefCell};

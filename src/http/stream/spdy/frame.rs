@@ -29,17 +29,45 @@ pub const RST_CANCEL: u32 = 5;
 /// What a peer can say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
-    SynStream { id: u32, fin: bool, headers: Headers },
-    SynReply { id: u32, fin: bool, headers: Headers },
-    RstStream { id: u32, status: u32 },
+    SynStream {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    SynReply {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    RstStream {
+        id: u32,
+        status: u32,
+    },
     /// Of all settings only the initial window concerns us.
-    Settings { initial_window: Option<u32> },
-    Ping { id: u32 },
-    GoAway { last: u32 },
-    Headers { id: u32, fin: bool, headers: Headers },
-    WindowUpdate { id: u32, delta: u32 },
+    Settings {
+        initial_window: Option<u32>,
+    },
+    Ping {
+        id: u32,
+    },
+    GoAway {
+        last: u32,
+    },
+    Headers {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    WindowUpdate {
+        id: u32,
+        delta: u32,
+    },
     /// A data frame or a piece of one; `fin` only on its last piece.
-    Data { id: u32, fin: bool, payload: Bytes },
+    Data {
+        id: u32,
+        fin: bool,
+        payload: Bytes,
+    },
 }
 
 /// The data frame that is being handed on.
