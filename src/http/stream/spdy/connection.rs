@@ -321,6 +321,11 @@ impl StreamWriter {
         }
     }
 
+    /// Resolves when the client has reset the stream or the connection ended.
+    pub async fn gone(&self) {
+        self.dead.cancelled().await;
+    }
+
     /// Tells the client that nothing follows on this stream.
     pub async fn finish(mut self) -> Result<(), SpdyError> {
         self.finished = true;
