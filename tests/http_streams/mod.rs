@@ -24,6 +24,7 @@ async fn exec_tells_output_errors_and_exit_codes() {
         assert_eq!((said.stdout.as_str(), said.code), ("out\n", 3), "{kubectl} {transport:?}: {}", said.stderr);
         assert!(said.stderr.starts_with("err\n"), "{kubectl} {transport:?}: {}", said.stderr);
         assert!(said.stderr.contains("command terminated with exit code 3"), "{kubectl} {transport:?}: {}", said.stderr);
+        assert!(api.was_asked_for(transport), "{kubectl} {transport:?} went another way");
         let said = api.run(&kubectl, transport, &["exec", "web", "--", "true"], b"").await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{kubectl} {transport:?}");
         let said = api.run(&kubectl, transport, &["exec", "web", "--", "/no/such/command"], b"").await;
@@ -70,6 +71,7 @@ async fn ports_are_forwarded() {
         let port = ports[0];
         let label = format!("{kubectl} {transport:?}");
         let moved = tokio::task::spawn_blocking(move || (echo(port), echo(port))).await.unwrap();
+        assert!(api.was_asked_for(transport), "{label} went another way");
         assert!(moved.0 && moved.1, "{label}: bytes came back changed");
         // Port 9 refuses: the connection closes without a byte, and kubectl says why.
         let refused = ports[1];

@@ -1,5 +1,8 @@
 //! Streams through the API: exec, attach, port-forward, logs; over SPDY or websockets, whichever the client asks for.
 
+// An `ApiError` is large, and rare.
+#![allow(clippy::result_large_err)]
+
 mod channels;
 pub mod logs;
 mod outcome;

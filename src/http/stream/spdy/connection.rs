@@ -176,7 +176,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     while let Some(chunk) = input.next().await {
         let Ok(chunk) = chunk else { return Err(SpdyError::Closed) };
         decoder.feed(&chunk);
@@ -220,7 +220,7 @@ async fn handle(shared: &Rc<Shared>, frame: Frame, arrivals: &mpsc::Sender<SpdyS
 }
 
 async fn open(shared: &Rc<Shared>, id: u32, fin: bool, headers: Headers, arrivals: &mpsc::Sender<SpdyStream>) -> Result<(), SpdyError> {
-    if id % 2 == 0 || id <= shared.last_id.get() {
+    if id.is_multiple_of(2) || id <= shared.last_id.get() {
         return shared.send(frame::rst_stream(id, frame::RST_PROTOCOL_ERROR)).await;
     }
     shared.last_id.set(id);

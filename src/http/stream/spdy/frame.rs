@@ -78,6 +78,7 @@ struct DataInFlight {
 }
 
 /// Bytes to frames.
+#[derive(Default)]
 pub struct Decoder {
     buffer: BytesMut,
     data: Option<DataInFlight>,
@@ -85,10 +86,6 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub fn new() -> Self {
-        Decoder { buffer: BytesMut::new(), data: None, unpacker: Unpacker::new() }
-    }
-
     /// Adds bytes. Take all frames with [`Decoder::next_frame`] before adding more: that bounds the buffer.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
