@@ -118,6 +118,14 @@ impl Api {
         said(child).await
     }
 
+    /// kubectl with megabytes of input.
+    pub fn start_flooded(&self, kubectl: &Kubectl, transport: Transport, args: &[&str]) -> Child {
+        let mut child = self.prepare(kubectl.path.as_os_str(), transport).args(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        tokio::spawn(async move { input.write_all(&vec![b'x'; 50_000_000]).await });
+        child
+    }
+
     /// Runs kubectl on a terminal of 133 × 37 cells.
     pub async fn in_terminal(&self, kubectl: &Kubectl, transport: Transport, args: &str) -> Said {
         let line = format!("stty cols 133 rows 37; {} {args}", kubectl.path.display());

@@ -139,6 +139,29 @@ async fn a_client_that_goes_away_ends_its_session() {
     api.stop().await;
 }
 
+/// Input that nobody reads fills every buffer, so the connection is not read; the client's end must be noticed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_while_its_input_is_stuck() {
+    let api = Api::start().await;
+    let newest = kubectls().into_iter().next_back();
+    for transport in [Transport::Spdy, Transport::WebSocket] {
+        let Some(kubectl) = &newest else { return };
+        let command = ["exec", "-i", "web", "--", "sh", "-c", "echo up; sleep 60"];
+        let mut exec = api.start_flooded(kubectl, transport, &command);
+        kubectl::first_line(&mut exec, "up").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        exec.kill().await.unwrap();
+    }
+    assert!(api.sessions() > 0);
+    let gone = async {
+        while api.sessions() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), gone).await.is_ok(), "a session lives on");
+    api.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_listener_by_itself() {
     let api = Api::start().await;

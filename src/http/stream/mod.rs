@@ -4,6 +4,7 @@
 #![allow(clippy::result_large_err)]
 
 mod channels;
+mod delivery;
 pub mod logs;
 mod outcome;
 pub mod port_forward;

@@ -1,5 +1,6 @@
 //! exec and attach: a session of the node's runtime on one side, a client's SPDY streams or websocket on the other.
 use super::channels::{self, CLOSE, Dialect, ERROR, Outlet, RESIZE, STDERR, STDIN, STDOUT};
+use super::delivery::deliver;
 use super::outcome::Outcome;
 use super::spdy::{self, SpdyError, SpdyStream, StreamReader};
 use super::upgrade::{SpdyUpgrade, UpgradeKind, WebSocketUpgrade, open_spdy, open_websocket, require_upgrade};
@@ -289,7 +290,9 @@ async fn read_messages(
         };
         for input in inputs {
             // A session that takes no more input may still have output to give.
-            let _ = session.send(input).await;
+            if deliver(&session, input, async || socket.ping(b"").await.map_err(|_| SpdyError::Closed)).await.is_err() {
+                return;
+            }
         }
     }
 }
