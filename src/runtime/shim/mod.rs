@@ -8,6 +8,7 @@ pub fn intercept() -> Option<ExitCode> {
     match word.as_str() {
         "unpack" => Some(crate::runtime::images::unpack_main(&rest)),
         "kubia" => Some(crate::runtime::images::kubia_main()),
+        "pause" => Some(crate::runtime::sandbox::pause_main()),
         _ => None,
     }
 }
