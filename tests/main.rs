@@ -1,1 +1,2 @@
-fn main(){}
+//! Integration tests, one binary. Those of the node need root and the real kernel.
+mod node_images;
