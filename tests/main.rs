@@ -1,4 +1,3 @@
-//! Tests of the whole: real clients against real parts.
+//! The tests that need the whole binary, a kernel, or a client.
 mod http_streams;
-
-fn main() {}
+mod node_images;
