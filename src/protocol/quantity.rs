@@ -100,6 +100,12 @@ impl Quantity {
         self.add(&Quantity { nano: -other.nano, format: other.format })
     }
 
+    /// This number without steps finer than a thousandth, rounded away from zero; `None` when it has none.
+    pub fn rounded_to_milli(&self) -> Option<Quantity> {
+        let step = NANO / 1000;
+        (self.nano % step != 0).then(|| Quantity { nano: div_away(self.nano, step) * step, format: self.format })
+    }
+
     /// Whether the number has no fraction.
     pub fn is_whole(&self) -> bool {
         self.nano % NANO == 0

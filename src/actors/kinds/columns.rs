@@ -7,11 +7,10 @@ pub use crate::protocol::table::Column;
 
 /// A column; `priority` 0 shows always, 1 with `-o wide`.
 pub const fn column(name: &'static str, type_: &'static str, priority: i32, description: &'static str) -> Column {
-    let format = if matches!(name.as_bytes(), b"Name") { "name" } else { "" };
-    Column { name, type_, format, description, priority }
+    Column::new(name, type_, "", description, priority)
 }
 
-pub const NAME: Column = column("Name", "string", 0, "Name must be unique within a namespace.");
+pub const NAME: Column = Column::new("Name", "string", "name", "Name must be unique within a namespace.", 0);
 pub const AGE: Column = column("Age", "string", 0, "Time since the object was created.");
 
 /// `metadata.name`

@@ -15,10 +15,13 @@ use quinn::{Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime}
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+/// A connection that lasted this long was a good one: after it, the first attempt comes soon.
+const STABLE: Duration = Duration::from_secs(10);
 
 /// What a node needs to be on the mesh.
 pub struct MeshClientConfig {
@@ -133,7 +136,7 @@ async fn keep_connected(inner: Arc<Inner>, mut ended: watch::Receiver<()>) {
         };
         match attempt {
             Ok(session) => {
-                backoff.reset();
+                let began = Instant::now();
                 let why = tokio::select! {
                     why = inner.serve(&session) => Some(why),
                     _ = ended.changed() => None,
@@ -147,6 +150,9 @@ async fn keep_connected(inner: Arc<Inner>, mut ended: watch::Receiver<()>) {
                 };
                 tracing::info!(server = session.server, %why, "connection to the server lost");
                 inner.last_error.store(Some(Arc::new(why.to_string())));
+                if began.elapsed() > STABLE {
+                    backoff.reset();
+                }
                 if was_replaced(&why) {
                     // Somebody else runs with this very key: taking the name back at once would go on forever.
                     backoff.slow();

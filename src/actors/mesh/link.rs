@@ -7,7 +7,7 @@ use quinn::Connection;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a call may take when nothing else is said.
 pub const CALL_LIMIT: Duration = Duration::from_secs(30);
@@ -57,7 +57,8 @@ impl Link {
     }
 
     async fn exchange(&self, limit: Duration, to: &str, call: Call, only: bool) -> Result<(Answer, Stream), MeshError> {
-        let opened = timeout(limit, self.connection.open_bi()).await.map_err(|_| MeshError::Busy)?;
+        let deadline = Instant::now() + limit;
+        let opened = timeout_at(deadline, self.connection.open_bi()).await.map_err(|_| MeshError::Busy)?;
         let (send, recv) = opened.map_err(|e| MeshError::Cut(e.to_string()))?;
         let mut stream = Stream::new(send, recv, &self.metrics);
         let correlation = CORRELATION.fetch_add(1, Ordering::Relaxed);
@@ -69,7 +70,7 @@ impl Link {
             }
             stream.read::<Answer>().await?.ok_or_else(|| MeshError::Cut("the peer ended the call without an answer".into()))
         };
-        match timeout(limit, exchange).await.map_err(|_| MeshError::TimedOut(limit))?? {
+        match timeout_at(deadline, exchange).await.map_err(|_| MeshError::TimedOut(limit))?? {
             Answer::Error(error) => Err(MeshError::Refused(error)),
             answer => Ok((answer, stream)),
         }

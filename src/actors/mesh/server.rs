@@ -5,13 +5,13 @@ use super::metrics::MeshMetrics;
 use super::registry::{Peer, PeerEvent, Registry};
 use super::service::{Caller, Service, read_envelope, serve_calls};
 use super::stream::Stream;
-use super::transport::{FIRST_MESSAGE, HANDSHAKE, close, negotiate, peer_identity, socket, transport};
+use super::transport::{FIRST_MESSAGE, HANDSHAKE, close, negotiate, peer_identity, server_endpoint, socket, transport};
 use crate::protocol::mesh::{Answer, Call, Envelope, PROTOCOL_VERSIONS};
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiError, TokenError, request_fingerprint};
 use async_trait::async_trait;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{Connection, Endpoint, Incoming, TokioRuntime};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -64,7 +64,8 @@ impl MeshServer {
         let failed = |source| MeshError::Socket { address: config.address.to_string(), source };
         let socket = socket(config.address)?;
         let _runtime = config.runtime.enter();
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        let secret = config.pki.server_secret("mesh: stateless reset");
+        let endpoint = Endpoint::new(server_endpoint(secret.as_ref()), Some(quic), socket, Arc::new(TokioRuntime)).map_err(failed)?;
         let address = endpoint.local_addr().map_err(failed)?;
         let inner = Arc::new(Inner {
             pki: config.pki,

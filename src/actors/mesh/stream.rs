@@ -5,7 +5,7 @@ use super::metrics::MeshMetrics;
 use crate::protocol::mesh::{Answer, Frame};
 use crate::protocol::status::ApiError;
 use bytes::{Buf, Bytes, BytesMut};
-use quinn::{RecvStream, SendStream, VarInt};
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl FrameWriter {
 
     async fn drain(&mut self) -> Result<(), MeshError> {
         while self.pending.has_remaining() {
-            let written = self.send.write(&self.pending).await.map_err(|e| MeshError::Cut(e.to_string()))?;
+            let written = self.send.write(&self.pending).await.map_err(cut_writing)?;
             self.pending.advance(written);
         }
         Ok(())
@@ -168,8 +168,25 @@ impl FrameReader {
                 }
                 Ok(None) if self.buffer.is_empty() => return Ok(None),
                 Ok(None) => return Err(MeshError::Cut("the stream ended within a message".into())),
-                Err(error) => return Err(MeshError::Cut(error.to_string())),
+                Err(error) => return Err(cut_reading(error)),
             }
         }
     }
+}
+
+/// With the connection's own reason, when it is the connection that was lost.
+fn cut_writing(error: WriteError) -> MeshError {
+    MeshError::Cut(match error {
+        WriteError::ConnectionLost(why) => why.to_string(),
+        WriteError::Stopped(_) => "the peer no longer listens".into(),
+        other => other.to_string(),
+    })
+}
+
+fn cut_reading(error: ReadError) -> MeshError {
+    MeshError::Cut(match error {
+        ReadError::ConnectionLost(why) => why.to_string(),
+        ReadError::Reset(_) => "the peer abandoned the call".into(),
+        other => other.to_string(),
+    })
 }

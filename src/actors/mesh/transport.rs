@@ -3,7 +3,7 @@ use super::error::MeshError;
 use crate::protocol::mesh::PROTOCOL_VERSIONS;
 use crate::storage::pki::{Identity, PkiError, identity_of};
 use nix::sys::socket::{setsockopt, sockopt};
-use quinn::{Connection, IdleTimeout, TransportConfig, VarInt};
+use quinn::{Connection, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -47,6 +47,36 @@ pub(super) fn transport(keep_alive: bool) -> Arc<TransportConfig> {
         .keep_alive_interval(keep_alive.then_some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT.as_millis() as u32))));
     Arc::new(config)
+}
+
+/// Settings of a server's endpoint. After a crash, nodes still send on connections that the new process does not know: with
+/// the same key as before it can tell them so (a stateless reset), and they dial anew at once and not after the idle timeout.
+pub(super) fn server_endpoint(secret: &[u8]) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret)));
+    config.cid_generator(|| Box::new(RandomIds));
+    config
+}
+
+/// Connection ids that any process of this server takes for its own.
+struct RandomIds;
+
+const CONNECTION_ID_BYTES: usize = 8;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        // Without random bytes, handshakes fail for want of a free id, and nothing worse.
+        let mut bytes = [0u8; CONNECTION_ID_BYTES];
+        let _ = getrandom::fill(&mut bytes);
+        ConnectionId::new(&bytes)
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A UDP socket with room for bursts.

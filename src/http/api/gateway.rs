@@ -1,5 +1,6 @@
 //! The one door: every request, over HTTPS or the mesh, passes here.
 use super::documents::Documents;
+use super::list::Selection;
 use super::options::Query;
 use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
@@ -130,4 +131,23 @@ pub fn verb_of(method: &str, target: &Target, query: &Query) -> Result<&'static 
         ("DELETE", false) => "deletecollection",
         _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, &method.to_lowercase())),
     })
+}
+
+impl Gateway {
+    /// The kind and the selection of a watch over the mesh, once the user may make it.
+    pub fn selected(
+        &self,
+        user: &User,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        query: [(&str, &str); 2],
+    ) -> Result<(Arc<Served>, Selection), ApiError> {
+        let served = self.kinds.find(group, resource).cloned();
+        let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
+        let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
+        authorize(user, &Action::resource("watch", &target))?;
+        let selection = Selection::parse(served.kind, namespace, "", &Query::of(query))?;
+        Ok((served, selection))
+    }
 }

@@ -3,6 +3,7 @@
 mod documents;
 mod gateway;
 mod list;
+mod metrics;
 mod options;
 mod path;
 mod read;
@@ -11,11 +12,10 @@ mod server;
 mod watch;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
-pub use documents::Documents;
+pub use documents::{Documents, Health, git_version};
 pub use gateway::{ApiRequest, Gateway, Reply};
+pub use metrics::metrics_text;
+pub use options::Query;
 pub use path::{RequestPath, Target, parse_path};
 pub use server::{ServerState, app};
 pub use watch::WatchStream;

@@ -25,6 +25,11 @@ impl Query {
         Ok(Query(pairs))
     }
 
+    /// Parameters that are known already.
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Query {
+        Query(pairs.map(|(k, v)| (k.to_string(), v.to_string())).into())
+    }
+
     /// The first value of a parameter; empty when it is missing.
     pub fn get(&self, key: &str) -> &str {
         self.0.iter().find(|(k, _)| k == key).map_or("", |(_, v)| v.as_str())

@@ -7,7 +7,7 @@ use super::{MAX_BODY, gateway};
 use crate::http::auth::{Action, Authenticator, User, authorize};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
-use crate::http::stream::pods::PodStreams;
+use crate::http::pods::PodStreams;
 use crate::protocol::status::ApiError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::StatusCode;

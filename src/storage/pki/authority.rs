@@ -83,7 +83,8 @@ impl Authority {
         };
         let certificate = certificate_from_pem(&certificate_path, &pem)?;
         let key = key_file(&key_path)?;
-        let unusable = |what: &str, advice: &str| PkiError::Unusable { path: certificate_path.clone(), what: what.into(), advice: advice.into() };
+        let unusable =
+            |what: &str, advice: &str| PkiError::Unusable { path: certificate_path.clone(), what: what.into(), advice: advice.into() };
         let restore = "restore ca.crt and ca.key together from a backup, or remove the whole folder to start a new cluster";
         let fingerprint = identity::certificate_fingerprint(&certificate)?;
         if fingerprint != identity::fingerprint(&key.subject_public_key_info()) {

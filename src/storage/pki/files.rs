@@ -37,13 +37,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), PkiError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(io("write", &temporary))?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(io("write", &temporary))?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(io("protect", &temporary))?;
     file.write_all(text.as_bytes()).map_err(io("write", &temporary))?;
     file.sync_all().map_err(io("write", &temporary))?;
@@ -54,8 +49,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), PkiError> {
 
 /// Runs `change` while no other process does the same with this lock file.
 pub(super) fn exclusively<T>(lock: &Path, change: impl FnOnce() -> Result<T, PkiError>) -> Result<T, PkiError> {
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock).map_err(io("open", lock))?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock).map_err(io("open", lock))?;
     file.lock().map_err(io("lock", lock))?;
     change()
 }

@@ -88,8 +88,7 @@ impl Validity {
 pub(super) fn names_of(certificate: &[u8]) -> Result<Names, PkiError> {
     let certificate = parse(certificate)?;
     let mut names = Names::default();
-    let extension =
-        certificate.subject_alternative_name().map_err(|_| PkiError::Certificate("it has two lists of names".into()))?;
+    let extension = certificate.subject_alternative_name().map_err(|_| PkiError::Certificate("it has two lists of names".into()))?;
     for name in extension.iter().flat_map(|e| &e.value.general_names) {
         match name {
             GeneralName::DNSName(dns) => {

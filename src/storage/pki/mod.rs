@@ -33,6 +33,7 @@ use authority::{Keyed, Names, Template, Usage};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -70,14 +71,13 @@ pub enum PkiError {
 pub struct PkiConfig {
     /// The CA's common name, and the cluster's name in kubeconfigs.
     pub cluster_name: String,
-    /// DNS names under which the server is reached, beside the usual ones.
+    /// Names (or addresses) under which the server is reached, beside the usual ones.
     pub server_names: Vec<String>,
     /// Addresses under which the server is reached, the first of the service CIDR among them.
     pub server_ips: Vec<IpAddr>,
 }
 
 /// The cluster's keys, opened. Holds the CA's private key: only servers have one.
-#[derive(Debug)]
 pub struct Pki {
     dir: PathBuf,
     config: PkiConfig,
@@ -86,7 +86,15 @@ pub struct Pki {
     admin: Keyed,
     service_account: String,
     tokens: Tokens,
+    server_secret: ring::hmac::Key,
     renewal: Mutex<()>,
+}
+
+impl fmt::Debug for Pki {
+    /// Without the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pki").field("dir", &self.dir).field("ca_hash", &self.ca_hash()).finish_non_exhaustive()
+    }
 }
 
 impl Pki {
@@ -107,8 +115,10 @@ impl Pki {
         let admin = authority.keep_or_issue(dir, "admin", &admin_template(), now)?;
         let service_account = authority::key_file(&dir.join("sa.key"))?.serialize_pem();
         let tokens = Tokens::open_or_create(dir, authority.fingerprint(), now)?;
+        let server_secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, server.key.serialized_der());
         let server = Arc::new(ServerCertificate::new(&server, authority.certificate())?);
-        Ok(Pki { dir: dir.to_path_buf(), config, authority, server, admin, service_account, tokens, renewal: Mutex::new(()) })
+        let dir = dir.to_path_buf();
+        Ok(Pki { dir, config, authority, server, admin, service_account, tokens, server_secret, renewal: Mutex::new(()) })
     }
 
     /// The cluster's name.
@@ -139,6 +149,11 @@ impl Pki {
     /// The join tokens.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// A secret for some purpose, derived from this server's key: the same after a restart, another on another server.
+    pub fn server_secret(&self, purpose: &str) -> ring::hmac::Tag {
+        ring::hmac::sign(&self.server_secret, purpose.as_bytes())
     }
 
     /// The server's certificate, which a renewal swaps while connections go on.
@@ -215,8 +230,14 @@ fn server_template(config: &PkiConfig) -> Template {
     let mut dns: BTreeSet<String> = usual.into_iter().map(String::from).collect();
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     dns.extend(host.into_iter().filter(|name| !name.is_empty()));
-    dns.extend(config.server_names.iter().cloned());
     let mut ips = BTreeSet::from([IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+    for name in &config.server_names {
+        // An address among the names is meant as an address.
+        let _new = match name.parse() {
+            Ok(ip) => ips.insert(ip),
+            Err(_) => dns.insert(name.clone()),
+        };
+    }
     ips.extend(config.server_ips.iter().copied());
     Template {
         common_name: "kube-apiserver".into(),

@@ -71,7 +71,8 @@ fn server_certificate_follows_names_and_time() {
 fn damaged_and_foreign_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
-    (open(dir.path()), open(other.path()));
+    open(dir.path());
+    open(other.path());
     let file = |name: &str| dir.path().join(name);
 
     let good = std::fs::read(file("server.crt")).unwrap();
@@ -150,4 +151,44 @@ fn kubeconfig_is_yaml_with_everything_in_it() {
     let key = value["users"][0]["user"]["client-key-data"].as_str().unwrap();
     let key = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, key).unwrap();
     assert!(key.starts_with(b"-----BEGIN PRIVATE KEY-----"));
+}
+
+/// A TLS handshake in memory: who the server saw, and the certificate that the client saw.
+async fn handshake(pki: &Pki, client: rustls::ClientConfig) -> (Option<Identity>, Vec<u8>) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(pki.https_server_config().unwrap());
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let (server, client) = tokio::join!(acceptor.accept(far), connector.connect("kubernetes.default".try_into().unwrap(), near));
+    let (server, client) = (server.unwrap(), client.unwrap());
+    assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let seen = |chain: Option<&[CertificateDer<'_>]>| chain.and_then(|c| c.first()).map(|der| der.to_vec());
+    let who = seen(server.get_ref().1.peer_certificates()).map(|der| identity_of(&der).unwrap());
+    (who, seen(client.get_ref().1.peer_certificates()).unwrap())
+}
+
+#[tokio::test]
+async fn https_knows_its_clients_and_shows_renewed_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let as_admin = |pki: &Pki| {
+        let admin = &pki.admin;
+        let identity =
+            NodeIdentity { node: String::new(), certificate: admin.pem.clone(), key: admin.key.serialize_pem(), ca: pki.ca_pem().into() };
+        let mut config = tls::mesh_client_config(&identity).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
+    };
+    let (who, _) = handshake(&pki, as_admin(&pki)).await;
+    assert_eq!(who.unwrap().common_name, "kubernetes-admin");
+    let mut anonymous = tls::joining_client_config(pki.authority.fingerprint()).unwrap();
+    anonymous.alpn_protocols = vec![b"h2".to_vec()];
+    assert_eq!(handshake(&pki, anonymous).await.0, None);
+
+    // As if the certificate had been made 300 days ago.
+    let dir = tempfile::tempdir().unwrap();
+    let old = Pki::open_at(dir.path(), config(&[]), now() - (24 * 300).hours()).unwrap();
+    let (_, aged) = handshake(&old, as_admin(&old)).await;
+    assert!(old.renew_if_due(now()).unwrap());
+    let (_, renewed) = handshake(&old, as_admin(&old)).await;
+    assert_ne!(aged, renewed);
 }
