@@ -27,6 +27,7 @@ pub fn adopt(state: &mut PodState, found: &[Container], early: &mut BTreeMap<Str
         match (&latest.phase, early.remove(&latest.spec.id)) {
             (ContainerPhase::Running { started_ms, .. }, None) => {
                 record.current = Current::Running { id: latest.spec.id.clone(), started_ms: *started_ms };
+                record.ended.send_replace(false);
                 restore_probes(record, &known, own.is_some_and(|c| c.startup_probe.is_some()), own.is_some_and(|c| c.readiness_probe.is_some()));
             }
             (_, Some(exit)) => {

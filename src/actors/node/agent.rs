@@ -2,6 +2,7 @@
 use super::control_plane::{ControlPlane, WatchOf, until_connected};
 use super::events::Events;
 use super::machine::Machine;
+use super::network::{NodeFacts, NodeNetwork, Nodes};
 use super::object::PodObject;
 use super::pod::{Pod, PodMessage, Seed, deliver};
 use super::register::register;
@@ -12,7 +13,6 @@ use crate::actors::base::{Guardian, Mailbox, Role, Scope};
 use crate::protocol::mesh::WatchKind;
 use crate::runtime::api::{Container, ContainerExited, Result as RuntimeResult, Runtime, Sandbox};
 use actix_rt::ArbiterHandle;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What the agent must be told of its node.
 #[derive(Clone)]
-pub struct NodeConfig {
+pub struct AgentConfig {
     pub name: String,
     pub address: IpAddr,
     pub max_pods: u32,
@@ -42,8 +42,8 @@ pub struct NodeConfig {
     /// The cluster's DNS server, when there is one.
     pub dns_server: Option<String>,
     pub cluster_domain: String,
-    /// Called once the node's part of the pod network is known, and when it changes.
-    pub on_pod_cidr: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Told which addresses the pods get, and where other nodes are.
+    pub network: Arc<dyn NodeNetwork>,
 }
 
 /// What the node's actor is told.
@@ -52,8 +52,12 @@ pub enum AgentMessage {
     Found(RuntimeResult<(Vec<Sandbox>, Vec<Container>)>),
     /// A step of the watch on this node's pods.
     Pods(Seen),
-    /// Its own object has this `spec.podCIDR` and says it is (not) ready.
-    OwnNode { pod_cidr: String, ready: bool },
+    /// A step of the watch on all nodes.
+    Nodes(Seen),
+    /// The network has the node's own part of the addresses, or could not be made.
+    NetworkReady(RuntimeResult<()>),
+    /// The actors of all pods.
+    All(oneshot::Sender<Vec<Mailbox<PodMessage>>>),
     Registered(bool),
     /// Time to write the status.
     WriteStatus,
@@ -72,7 +76,7 @@ struct Handle {
 
 /// The role at `node/<name>`.
 pub struct NodeAgent {
-    config: NodeConfig,
+    config: AgentConfig,
     machine: Machine,
     around: Arc<Surroundings>,
     guardian: Guardian,
@@ -82,10 +86,19 @@ pub struct NodeAgent {
     found: BTreeMap<String, Vec<Container>>,
     /// While the pods are listed: those named so far.
     listing: Option<BTreeSet<String>>,
-    pod_cidr: String,
+    nodes: Nodes,
+    network: NetworkState,
     watching_pods: bool,
-    looked: bool,
     registering: bool,
+}
+
+/// Whether pods can have addresses.
+#[derive(Clone, Debug, PartialEq)]
+enum NetworkState {
+    /// `spec.podCIDR` is not assigned yet.
+    Waiting,
+    Making,
+    Ready,
 }
 
 /// The agent's address, before it is started: what serves the server's calls needs it first.
@@ -94,9 +107,9 @@ pub fn agent_mailbox(node: &str) -> Mailbox<AgentMessage> {
 }
 
 /// Starts the agent behind `mailbox` (from [`agent_mailbox`]).
-pub fn start(
+pub fn start_agent(
     mailbox: &Mailbox<AgentMessage>,
-    config: NodeConfig,
+    config: AgentConfig,
     runtime: Arc<dyn Runtime>,
     control: Arc<dyn ControlPlane>,
     guardian: &Guardian,
@@ -132,9 +145,9 @@ pub fn start(
         pods: BTreeMap::new(),
         found: BTreeMap::new(),
         listing: None,
-        pod_cidr: String::new(),
+        nodes: Nodes::default(),
+        network: NetworkState::Waiting,
         watching_pods: false,
-        looked: false,
         registering: false,
     });
 }
@@ -142,7 +155,7 @@ pub fn start(
 /// What goes on beside the actor: ends of containers, heartbeats, the watch on the node's own object.
 fn background(
     mailbox: &Mailbox<AgentMessage>,
-    config: &NodeConfig,
+    config: &AgentConfig,
     runtime: Arc<dyn Runtime>,
     control: Arc<dyn ControlPlane>,
     arbiter: &ArbiterHandle,
@@ -170,23 +183,15 @@ fn background(
             }
         }
     });
-    let of = WatchOf { resource: "nodes".into(), field_selector: format!("metadata.name={}", config.name), ..Default::default() };
+    let of = WatchOf { resource: "nodes".into(), ..Default::default() };
     let to = mailbox.clone();
     arbiter.spawn(follow(control, of, move |seen| {
         let to = to.clone();
         async move {
-            if let Seen::Object { object, kind: WatchKind::Added | WatchKind::Modified } = seen {
-                deliver(to, own_node(&object)).await;
-            }
+            deliver(to, AgentMessage::Nodes(seen)).await;
             true
         }
     }));
-}
-
-fn own_node(object: &[u8]) -> AgentMessage {
-    let node: Value = serde_json::from_slice(object).unwrap_or_default();
-    let ready = node["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True");
-    AgentMessage::OwnNode { pod_cidr: node["spec"]["podCIDR"].as_str().unwrap_or_default().into(), ready }
 }
 
 impl NodeAgent {
@@ -201,7 +206,6 @@ impl NodeAgent {
     fn found(&mut self, found: RuntimeResult<(Vec<Sandbox>, Vec<Container>)>, scope: &Scope<'_, Self>) {
         match found {
             Ok((sandboxes, containers)) => {
-                self.looked = true;
                 self.found = sandboxes.into_iter().map(|s| (s.spec.uid, Vec::new())).collect();
                 for container in containers {
                     self.found.entry(container.spec.pod_uid.clone()).or_default().push(container);
@@ -220,9 +224,9 @@ impl NodeAgent {
         }
     }
 
-    /// Begins once the pods' network is known and the runtime was asked what it has.
+    /// Begins once the pods' network is there and the runtime was asked what it has.
     fn watch_pods(&mut self, scope: &Scope<'_, Self>) {
-        if !self.looked || self.pod_cidr.is_empty() || std::mem::replace(&mut self.watching_pods, true) {
+        if std::mem::replace(&mut self.watching_pods, true) {
             return;
         }
         let of = WatchOf { resource: "pods".into(), field_selector: format!("spec.nodeName={}", self.config.name), ..Default::default() };
@@ -302,15 +306,53 @@ impl NodeAgent {
         });
     }
 
-    fn own(&mut self, pod_cidr: String, ready: bool, scope: &Scope<'_, Self>) {
-        if !pod_cidr.is_empty() && pod_cidr != self.pod_cidr {
-            (self.config.on_pod_cidr)(&pod_cidr);
-            self.pod_cidr = pod_cidr;
-            self.watch_pods(scope);
+    fn nodes(&mut self, seen: Seen, scope: &Scope<'_, Self>) {
+        let Seen::Object { kind, object } = seen else { return };
+        let Some((name, facts)) = NodeFacts::parse(&object) else { return };
+        if kind == WatchKind::Deleted {
+            return self.nodes.forget(&name);
         }
-        if !ready {
+        if name == self.config.name {
+            self.own_node(&facts, scope);
+        } else if self.nodes.note(name, facts) && self.network == NetworkState::Ready {
+            self.tell_peers();
+        }
+    }
+
+    fn own_node(&mut self, facts: &NodeFacts, scope: &Scope<'_, Self>) {
+        if !facts.pod_cidr.is_empty() && self.network == NetworkState::Waiting {
+            self.network = NetworkState::Making;
+            let (network, cidr) = (self.config.network.clone(), facts.pod_cidr.clone());
+            scope.run(async move { AgentMessage::NetworkReady(network.set_pod_cidr(&cidr).await) });
+        }
+        if !facts.ready {
             self.write_status(scope);
         }
+    }
+
+    fn network_ready(&mut self, outcome: RuntimeResult<()>, scope: &Scope<'_, Self>) {
+        match outcome {
+            Ok(()) => {
+                self.network = NetworkState::Ready;
+                self.tell_peers();
+                self.look(scope);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the pod network cannot be made");
+                // The next write of the node's own status brings its object, and with it the next attempt.
+                self.network = NetworkState::Waiting;
+                scope.after(AGAIN, AgentMessage::WriteStatus);
+            }
+        }
+    }
+
+    fn tell_peers(&self) {
+        let (network, peers) = (self.config.network.clone(), self.nodes.peers(&self.config.name));
+        actix_rt::spawn(async move {
+            if let Err(error) = network.set_peers(&peers).await {
+                tracing::warn!(%error, "the way to other nodes' pods is not complete");
+            }
+        });
     }
 
     fn find(&self, namespace: &str, name: &str, uid: &str) -> Option<Mailbox<PodMessage>> {
@@ -345,7 +387,6 @@ impl Role for NodeAgent {
     type Message = AgentMessage;
 
     fn started(&mut self, scope: &mut Scope<'_, Self>) {
-        self.look(scope);
         self.write_status(scope);
     }
 
@@ -353,7 +394,12 @@ impl Role for NodeAgent {
         match message {
             AgentMessage::Found(found) => self.found(found, scope),
             AgentMessage::Pods(seen) => self.pods(seen, scope),
-            AgentMessage::OwnNode { pod_cidr, ready } => self.own(pod_cidr, ready, scope),
+            AgentMessage::Nodes(seen) => self.nodes(seen, scope),
+            AgentMessage::NetworkReady(outcome) => self.network_ready(outcome, scope),
+            AgentMessage::All(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.pods.values().map(|h| h.mailbox.clone()).collect());
+            }
             AgentMessage::Registered(done) => {
                 self.registering = false;
                 if done {

@@ -12,11 +12,14 @@
 //! A node keeps its pods running without any server: the control plane is only read from and reported to.
 mod adopt;
 mod agent;
+mod attach;
 mod conditions;
 mod control_plane;
 mod env;
 mod events;
+mod log_stream;
 mod machine;
+mod network;
 mod object;
 mod payload;
 mod plan;
@@ -29,19 +32,16 @@ mod register;
 mod spec;
 mod start;
 mod state;
+mod stats;
 mod status;
 mod streams;
 mod volumes;
 mod watch;
 
-#[cfg(test)]
-mod fake;
-#[cfg(test)]
-mod pod_tests;
-#[cfg(test)]
-mod status_tests;
 
-pub use agent::{AgentMessage, NodeAgent, NodeConfig, agent_mailbox, start};
+pub use agent::{AgentConfig, AgentMessage, NodeAgent, agent_mailbox, start_agent};
+pub use attach::{NodeConfig, NodeHandle, start};
 pub use control_plane::{ControlError, ControlPlane, WatchOf};
+pub use network::NodeNetwork;
 pub use pod::{ContainerView, PodMessage, PodView};
 pub use streams::NodeStreams;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How often files that follow ConfigMaps, Secrets and fields are brought up to date.
 pub(super) const REFRESH: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ pub struct PodView {
 }
 
 /// One container of a [`PodView`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ContainerView {
     pub name: String,
     /// Of the current attempt.
@@ -72,6 +72,8 @@ pub struct ContainerView {
     pub has_previous: bool,
     /// Why there is no attempt yet.
     pub waiting: String,
+    /// Becomes true when the current attempt has ended, or is it already.
+    pub ended: watch::Receiver<bool>,
 }
 
 /// What outlives a panic of the role: the newest object, and whether the runtime must be asked what is there.
@@ -243,6 +245,7 @@ impl Pod {
             attempt: r.attempt,
             has_previous: r.previous.is_some(),
             waiting: waiting(r),
+            ended: r.ended.subscribe(),
         };
         PodView { object: self.state.object.clone(), containers: self.state.records.iter().map(view).collect() }
     }

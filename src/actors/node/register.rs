@@ -1,5 +1,5 @@
 //! The node's own object: what it says, and how it gets to the server.
-use super::agent::NodeConfig;
+use super::agent::AgentConfig;
 use super::control_plane::{ControlError, ControlPlane, JSON, MERGE_PATCH, get, request};
 use super::machine::Machine;
 use crate::protocol::time::rfc3339;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const IMAGES: usize = 50;
 
 /// The object that a node registers itself with.
-pub fn node_object(config: &NodeConfig, machine: &Machine) -> Value {
+pub fn node_object(config: &AgentConfig, machine: &Machine) -> Value {
     let mut labels = json!({
         "kubernetes.io/hostname": config.name,
         "kubernetes.io/os": "linux",
@@ -26,7 +26,7 @@ pub fn node_object(config: &NodeConfig, machine: &Machine) -> Value {
 }
 
 /// The node's status; transition times of conditions that stay are kept from `before`.
-pub fn node_status(config: &NodeConfig, machine: &Machine, images: &[Image], before: &Value, now: Timestamp) -> Value {
+pub fn node_status(config: &AgentConfig, machine: &Machine, images: &[Image], before: &Value, now: Timestamp) -> Value {
     let amount = json!({
         "cpu": machine.cpus.to_string(),
         "memory": format!("{}Ki", machine.memory / 1024),
@@ -86,7 +86,7 @@ fn conditions(before: &Value, now: Timestamp) -> Vec<Value> {
 ///
 /// # Errors
 /// As the control plane says; the caller tries again.
-pub async fn register(control: &dyn ControlPlane, config: &NodeConfig, machine: &Machine, images: &[Image]) -> Result<(), ControlError> {
+pub async fn register(control: &dyn ControlPlane, config: &AgentConfig, machine: &Machine, images: &[Image]) -> Result<(), ControlError> {
     let path = format!("/api/v1/nodes/{}", config.name);
     let wanted = node_object(config, machine);
     let existing = match get(control, &path).await {

@@ -4,9 +4,10 @@ use crate::runtime::api::{Exit, Sandbox};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Everything about one pod on this node.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PodState {
     pub object: Arc<PodObject>,
     pub set_up: SetUp,
@@ -51,7 +52,7 @@ pub enum TearDown {
 }
 
 /// Where one container stands.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Record {
     pub name: String,
     pub role: Role,
@@ -76,6 +77,8 @@ pub struct Record {
     /// The image name that the current attempt was started with, and its id.
     pub image: String,
     pub image_id: String,
+    /// True when the current attempt has ended: for those who follow its log. A new attempt gets a new one.
+    pub ended: watch::Sender<bool>,
 }
 
 /// A container's current attempt.
@@ -161,6 +164,7 @@ impl Record {
             hook_pending: false,
             image: String::new(),
             image_id: String::new(),
+            ended: watch::channel(true).0,
         }
     }
 
@@ -197,11 +201,13 @@ impl Record {
         }
         (self.step, self.waiting, self.stopping) = (Step::Idle, None, None);
         (self.failures, self.started, self.ready) = (0, false, false);
+        self.ended = watch::channel(false).0;
     }
 
     /// The current attempt has ended.
     pub fn end(&mut self, finished: Finished) {
         self.current = Current::Exited(finished);
+        self.ended.send_replace(true);
         (self.stopping, self.started, self.ready, self.hook_pending) = (None, false, false, false);
     }
 }

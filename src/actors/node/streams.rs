@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How long the node's own actors may take to say where a pod stands.
 const ASK: Duration = Duration::from_secs(5);
@@ -24,6 +24,7 @@ const DATA: u8 = 0;
 
 /// Answers a server's calls on a node.
 pub struct NodeStreams {
+    node: String,
     agent: Mailbox<AgentMessage>,
     runtime: Arc<dyn Runtime>,
     data_dir: PathBuf,
@@ -31,8 +32,8 @@ pub struct NodeStreams {
 
 impl NodeStreams {
     /// `agent` from [`super::agent_mailbox`]: the mesh client that carries the calls starts before the agent does.
-    pub fn new(agent: Mailbox<AgentMessage>, runtime: Arc<dyn Runtime>, data_dir: PathBuf) -> NodeStreams {
-        NodeStreams { agent, runtime, data_dir }
+    pub fn new(node: &str, agent: Mailbox<AgentMessage>, runtime: Arc<dyn Runtime>, data_dir: PathBuf) -> NodeStreams {
+        NodeStreams { node: node.into(), agent, runtime, data_dir }
     }
 
     async fn pod(&self, namespace: &str, name: &str, uid: &str) -> Result<PodView, ApiError> {
@@ -75,13 +76,13 @@ impl NodeStreams {
 
     async fn logs(&self, call: LogCall, stream: Stream) -> Result<(), MeshError> {
         match self.log_file(&call).await {
-            Ok(path) => super::log_stream::send(path, &call, self, stream).await,
+            Ok((path, ended)) => super::log_stream::send(path, &call, ended, stream).await,
             Err(error) => stream.refuse(error).await,
         }
     }
 
     /// The log that is asked for, in the kubelet's words when there is none.
-    async fn log_file(&self, call: &LogCall) -> Result<PathBuf, ApiError> {
+    async fn log_file(&self, call: &LogCall) -> Result<(PathBuf, watch::Receiver<bool>), ApiError> {
         let pod = self.pod(&call.namespace, &call.pod, &call.uid).await?;
         let container = container(&pod, &call.container)?;
         let (name, pod_name) = (&container.name, &pod.object.name);
@@ -97,13 +98,8 @@ impl NodeStreams {
             }
         };
         let dir = format!("{}_{}_{}", call.namespace, pod_name, pod.object.uid);
-        Ok(self.data_dir.join("logs/pods").join(dir).join(name).join(format!("{attempt}.log")))
-    }
-
-    /// Whether the attempt whose log is followed may still write.
-    pub(super) async fn still_writes(&self, call: &LogCall, attempt: &str) -> bool {
-        let Ok(pod) = self.pod(&call.namespace, &call.pod, &call.uid).await else { return false };
-        container(&pod, &call.container).is_ok_and(|c| c.running && c.attempt.to_string() == attempt)
+        let ended = if call.previous { watch::channel(true).1 } else { container.ended.clone() };
+        Ok((self.data_dir.join("logs/pods").join(dir).join(name).join(format!("{attempt}.log")), ended))
     }
 }
 
@@ -212,7 +208,7 @@ impl Service for NodeStreams {
             Call::Exec(call) => self.exec(call, stream).await,
             Call::Attach(call) => self.exec(ExecCall { command: Vec::new(), ..call }, stream).await,
             Call::PortForward { namespace, pod, uid, port } => self.port_forward(&namespace, &pod, &uid, port, stream).await,
-            Call::Stats => match super::stats::summary(&self.agent, &*self.runtime).await {
+            Call::Stats => match super::stats::summary(&self.agent, &*self.runtime, &self.node).await {
                 Ok(body) => stream.reply(Answer::Api { code: 200, body }).await,
                 Err(error) => stream.refuse(error).await,
             },
