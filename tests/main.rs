@@ -1,1 +1,14 @@
-fn main() {}
+//! The tests from outside: one binary, so that it is linked once and most tests share one running cluster.
+mod bad_input;
+mod bench_smoke;
+mod busybox;
+mod cluster;
+mod crash;
+mod https;
+mod kubectl;
+mod licences;
+mod restarts;
+mod run;
+mod tidy;
+mod transcript;
+mod two_nodes;
