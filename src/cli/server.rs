@@ -10,10 +10,11 @@ use crate::http::api::{Documents, Gateway, Health, ServerState, app, git_version
 use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
-use crate::http::mesh_door::{Heartbeats, MeshDoor};
+use crate::http::mesh_door::MeshDoor;
+use crate::actors::controllers::Heartbeats;
 use crate::http::pods::PodStreams;
 use crate::protocol::light::Light;
-use crate::protocol::openapi::OpenApi;
+use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig};
@@ -57,8 +58,9 @@ impl Server {
         })
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
-        let settings = ControllerSettings { pod_cidr: config.network.pod_cidr, node_prefix: config.network.node_prefix, ca: pki.ca_pem().to_string() };
-        controllers::start(&plane, &heartbeats, settings);
+        let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
+        let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
         let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
@@ -129,7 +131,7 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
     let resources: Vec<&'static Resource> = crate::actors::kinds::all().into_iter().map(|k| &k.resource).collect();
-    let rules = Box::new(crate::protocol::patch::openapi_rule);
+    let rules = Box::new(list_rule);
     let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
@@ -181,3 +183,16 @@ impl Health for ServerHealth {
     }
 }
 
+
+/// Upstream's merge keys, for the published schema.
+fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {
+    let rule = crate::protocol::patch::list_rule(type_name, field)?;
+    let extension = |name: &str| rule.list_type.map(|t| t.extension()).filter(|(key, _)| *key == name).map_or("", |(_, value)| value);
+    Some(ListRule {
+        patch_strategy: rule.strategy.map_or("", |s| s.as_str()),
+        merge_key: rule.merge_key.unwrap_or_default(),
+        list_type: extension("x-kubernetes-list-type"),
+        map_keys: &rule.list_map_keys,
+        map_type: extension("x-kubernetes-map-type"),
+    })
+}

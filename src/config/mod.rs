@@ -1,12 +1,11 @@
 //! The cluster file: what it may say, what holds when it says nothing, and how a mistake in it is told.
 mod error;
-mod net;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::ConfigError;
-pub use net::Cidr;
+pub use crate::protocol::net::Cidr;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -123,7 +123,7 @@ impl Kinds {
 impl Served {
     /// Decodes a body of this kind, with the API's errors.
     pub fn decode(&self, body: &[u8]) -> Result<Checked, ApiError> {
-        (self.kind.codec.check)(body).map_err(|e| super::actor::decode_error(self.kind, &e))
+        self.kind.codec.check(body).map_err(|e| super::actor::decode_error(&e))
     }
 
     /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
@@ -133,7 +133,7 @@ impl Served {
 
     /// What `fieldValidation=Warn` says about it.
     pub fn warnings(&self, checked: &Checked) -> Vec<String> {
-        super::prepare::findings(checked)
+        checked.findings()
     }
 }
 

@@ -60,7 +60,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
         Err(error) => errors.push(FieldError::invalid("spec.selector", selector.clone(), error.to_string())),
         Ok(parsed) => {
             let labels = &spec["template"]["metadata"]["labels"];
-            if !spec["template"].is_null() && !parsed.matches_map(labels) {
+            if !spec["template"].is_null() && !parsed.matches_value(labels) {
                 let detail = "`selector` does not match template `labels`";
                 errors.push(FieldError::invalid("spec.template.metadata.labels", labels.clone(), detail));
             }

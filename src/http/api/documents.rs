@@ -45,7 +45,7 @@ impl Documents {
             ["apis", group] => plain(discovery::api_group(resources(), group), request),
             ["apis", group, version] => plain(discovery::api_resource_list(resources(), group, version), request),
             ["openapi", "v2"] => self.openapi_v2(request),
-            ["openapi", "v3"] => Ok(Answer::json(200, self.openapi.v3_index())),
+            ["openapi", "v3"] => Ok(Answer::json(200, self.openapi.v3_index().to_string().into())),
             ["openapi", "v3", gv @ ..] => {
                 let document = self.openapi.v3(&gv.join("/"));
                 compressed(document.ok_or_else(not_found)?, "application/json", request)

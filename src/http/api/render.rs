@@ -15,7 +15,7 @@ pub const OBJECTS: Offer = Offer { yaml: true, protobuf: false, shapes: true };
 
 /// How a client wants objects.
 pub fn media(accept: &str) -> Result<Media, ApiError> {
-    negotiate(accept, OBJECTS)
+    Ok(negotiate(accept, OBJECTS)?)
 }
 
 /// One object.

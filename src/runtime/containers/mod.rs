@@ -168,7 +168,8 @@ async fn shim_ended(report: &ShimReport) {
     if proc_start_time(pid) != Some(report.shim_start_time) {
         return;
     }
-    if let Ok(fd) = AsyncFd::with_interest(pidfd, Interest::READABLE) {
+    // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
+    if let Ok(fd) = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) } {
         let _ = fd.readable().await;
     }
     // Only shims that this very agent has started are its children; for others this says so and nothing is lost.

@@ -199,7 +199,7 @@ fn become_user(process: &Value) -> Result<(), Failure> {
         let wanted = capabilities(&process["capabilities"][name]);
         // The ambient set can hold only what is permitted and inheritable; a refusal there is what the container got as well.
         let outcome = caps::set(None, set, &wanted);
-        if set != caps::CapSet::Ambient {
+        if name != "ambient" {
             outcome.map_err(|e| failed("setting capabilities")(&e))?;
         }
     }
