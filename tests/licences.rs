@@ -72,7 +72,8 @@ impl Expression {
         }
         let name = self.words.get(self.at).cloned().unwrap_or_default();
         self.at += 1;
-        allowed.contains(&name.as_str())
+        // "MPL-2.0+" is that version or, as the user likes, a later one.
+        allowed.contains(&name.trim_end_matches('+'))
     }
 
     fn takes(&mut self, word: &str) -> bool {

@@ -67,7 +67,7 @@ impl Joined {
         let errors = log.try_clone().expect("a second handle");
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{netns}")).args(["--", IMPRESARIO, "node", "--join", address, "--token", token]);
-        command.args(["--name", name, "--data-dir"]).arg(data_dir).current_dir(cluster.scratch());
+        command.args(["--node-name", name, "--data-dir"]).arg(data_dir).current_dir(cluster.scratch());
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("the binary starts");
         Joined { child, netns: netns.into(), data_dir: data_dir.into() }
     }
@@ -157,7 +157,7 @@ fn wrong_guests(cluster: &Cluster, cable: &Cable, token: &str, address: &str) {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{}", cable.second)).args(["--", IMPRESARIO, "node", "--join", address, "--token", token]);
-        command.args(["--name", name, "--data-dir"]).arg(data_dir.path());
+        command.args(["--node-name", name, "--data-dir"]).arg(data_dir.path());
         run_with(&mut command, b"", SOON).refused()
     };
     let stolen = join("second", token);
