@@ -24,6 +24,7 @@ static_busybox() {
 build() {
   need gcc has cc
   need libc6-dev test -e /usr/include/stdlib.h
+  need mold has mold
   need pkg-config has pkg-config
   need libseccomp-dev pkg-config --exists libseccomp
   if ! has cargo >/dev/null; then

@@ -95,12 +95,8 @@ impl PodStreams {
         attach: bool,
         stop: &CancellationToken,
     ) -> Result<HttpResponse, ApiError> {
-        let flags = ExecOptions {
-            stdin: query.flag("stdin"),
-            stdout: query.flag("stdout"),
-            stderr: query.flag("stderr"),
-            tty: query.flag("tty"),
-        };
+        let flags =
+            ExecOptions { stdin: query.flag("stdin"), stdout: query.flag("stdout"), stderr: query.flag("stderr"), tty: query.flag("tty") };
         let (_, flags) = stream::check_options(request, flags)?;
         let place = self.place(entry, query.get("container"), false)?;
         let call = ExecCall {
@@ -211,7 +207,8 @@ fn log_call(entry: &Entry, query: &Query) -> Result<LogCall, ApiError> {
         (Some(seconds), _) => Some(time::now().as_millisecond() - seconds.saturating_mul(1000)),
         (None, "") => None,
         (None, text) => {
-            let at: jiff::Timestamp = text.parse().map_err(|_| ApiError::bad_request(format!("sinceTime \"{text}\" is not an RFC 3339 time")))?;
+            let at: jiff::Timestamp =
+                text.parse().map_err(|_| ApiError::bad_request(format!("sinceTime \"{text}\" is not an RFC 3339 time")))?;
             Some(at.as_millisecond())
         }
     };
@@ -304,4 +301,3 @@ fn bridge(frames: Stream) -> Session {
     });
     Session { input, output }
 }
-

@@ -3,5 +3,6 @@ pub mod api;
 pub mod containers;
 pub mod images;
 pub mod network;
+
 pub mod shim;
 pub mod volumes;

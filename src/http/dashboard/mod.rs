@@ -10,8 +10,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 pub struct Dashboard {}
 impl Dashboard {
-    pub fn new(_: Arc<Gateway>, _: Registry, _: Arc<MeshServer>, _: CancellationToken) -> Self { Dashboard {} }
-    pub fn owns(path: &str) -> bool { path.starts_with("/dashboard") }
-    pub async fn serve(&self, _: &User, _: &HttpRequest, _: web::Payload) -> Result<HttpResponse, ApiError> { Err(ApiError::not_implemented("the dashboard")) }
+    pub fn new(_: Arc<Gateway>, _: Registry, _: Arc<MeshServer>, _: CancellationToken) -> Self {
+        Dashboard {}
+    }
+    pub fn owns(path: &str) -> bool {
+        path.starts_with("/dashboard")
+    }
+    pub async fn serve(&self, _: &User, _: &HttpRequest, _: web::Payload) -> Result<HttpResponse, ApiError> {
+        Err(ApiError::not_implemented("the dashboard"))
+    }
 }
-pub fn token_of(_: &HeaderMap) -> Option<String> { None }
+pub fn token_of(_: &HeaderMap) -> Option<String> {
+    None
+}

@@ -231,7 +231,11 @@ async fn copy_out(socket: &mut (impl AsyncRead + Unpin), writer: StreamWriter) -
     let mut space = BytesMut::with_capacity(READ_SIZE);
     loop {
         space.reserve(READ_SIZE);
-        if socket.read_buf(&mut space).await? == 0 {
+        let read = tokio::select! {
+            read = socket.read_buf(&mut space) => read?,
+            () = writer.gone() => return Ok(()),
+        };
+        if read == 0 {
             let _ = writer.finish().await;
             return Ok(());
         }

@@ -129,7 +129,8 @@ pub fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
 /// A small file of the image, looked up as if the image were the root: no link leads out of it.
 fn read_inside(rootfs: &Path, path: &str) -> String {
     let Ok(root) = File::open(rootfs) else { return String::new() };
-    let how = OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how =
+        OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let Ok(fd) = openat2(&root, path, how) else { return String::new() };
     let mut text = Vec::new();
     let _ = File::from(fd).take(ACCOUNTS_MAX).read_to_end(&mut text);
@@ -139,7 +140,8 @@ fn read_inside(rootfs: &Path, path: &str) -> String {
 fn held_capabilities() -> Vec<String> {
     let all = caps::all();
     let held = |c: &caps::Capability| {
-        caps::has_cap(None, caps::CapSet::Bounding, *c).unwrap_or(false) && caps::has_cap(None, caps::CapSet::Permitted, *c).unwrap_or(false)
+        caps::has_cap(None, caps::CapSet::Bounding, *c).unwrap_or(false)
+            && caps::has_cap(None, caps::CapSet::Permitted, *c).unwrap_or(false)
     };
     let mut names: Vec<String> = all.into_iter().filter(held).map(|c| c.to_string()).collect();
     names.sort();

@@ -58,7 +58,8 @@ impl Containers {
         let (cgroup, program, root) = (self.inner.cgroup.clone(), self.inner.program.clone(), self.inner.root.clone());
         let id = spec.id.clone();
         let pod_uid = spec.pod_uid.clone();
-        let report = blocking(move || launch::launch(&launch::Launch { spec, image, rootfs, sandbox, directory, cgroup, program, root })).await?;
+        let report =
+            blocking(move || launch::launch(&launch::Launch { spec, image, rootfs, sandbox, directory, cgroup, program, root })).await?;
         let pid = report.pid;
         self.watch(id, pod_uid, report);
         Ok(pid)
@@ -139,7 +140,10 @@ impl Containers {
     }
 
     fn directory(&self, id: &str) -> Result<PathBuf> {
-        let safe = !id.is_empty() && id.len() <= 255 && !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        let safe = !id.is_empty()
+            && id.len() <= 255
+            && !id.starts_with('.')
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !safe {
             return Err(RuntimeError::new("InvalidContainer", format!("\"{id}\" cannot be a container's id")));
         }

@@ -52,19 +52,48 @@ pub struct Accounts {
 
 /// What containerd gives to every container.
 const CAPABILITIES: &[&str] = &[
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT",
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
 ];
 
 const MASKED: &[&str] = &[
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The whole configuration. `held` are the capabilities that this process may pass on.
-pub fn runtime_spec(spec: &ContainerSpec, image: &ImageConfig, sandbox: &SandboxPaths, accounts: &Accounts, cgroup: &str, held: &[String]) -> Result<Value> {
+pub fn runtime_spec(
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    sandbox: &SandboxPaths,
+    accounts: &Accounts,
+    cgroup: &str,
+    held: &[String],
+) -> Result<Value> {
     let process = process(spec, image, accounts, held)?;
     let privileged = spec.security.privileged;
     let mut linux = json!({
@@ -162,7 +191,8 @@ fn user(spec: &ContainerSpec, image: &ImageConfig, accounts: &Accounts) -> Resul
             Err(_) => {
                 let found = account(&|n, _| n == text);
                 let uid = found.as_ref().map(|a| a.0);
-                let missing = || RuntimeError::new("RunContainerError", format!("unable to find user {text}: no matching entries in passwd file"));
+                let missing =
+                    || RuntimeError::new("RunContainerError", format!("unable to find user {text}: no matching entries in passwd file"));
                 (uid.ok_or_else(missing)?, found)
             }
         },
@@ -200,7 +230,8 @@ fn capabilities(security: &Security, held: &[String]) -> Vec<String> {
         return held.to_vec();
     }
     let plain = |name: &String| name.trim_start_matches("CAP_").to_ascii_uppercase();
-    let (add, drop): (Vec<String>, Vec<String>) = (security.add_capabilities.iter().map(plain).collect(), security.drop_capabilities.iter().map(plain).collect());
+    let (add, drop): (Vec<String>, Vec<String>) =
+        (security.add_capabilities.iter().map(plain).collect(), security.drop_capabilities.iter().map(plain).collect());
     let all = |list: &[String]| list.iter().any(|c| c == "ALL");
     let wanted = |name: &str| {
         let named = add.iter().any(|c| c == name);

@@ -220,7 +220,7 @@ async fn handle(shared: &Rc<Shared>, frame: Frame, arrivals: &mpsc::Sender<SpdyS
 }
 
 async fn open(shared: &Rc<Shared>, id: u32, fin: bool, headers: Headers, arrivals: &mpsc::Sender<SpdyStream>) -> Result<(), SpdyError> {
-    if id % 2 == 0 || id <= shared.last_id.get() {
+    if id.is_multiple_of(2) || id <= shared.last_id.get() {
         return shared.send(frame::rst_stream(id, frame::RST_PROTOCOL_ERROR)).await;
     }
     shared.last_id.set(id);
@@ -319,6 +319,11 @@ impl StreamWriter {
             }
             tokio::select! { () = stream => {}, () = connection => {} }
         }
+    }
+
+    /// Resolves when the client has reset the stream or the connection ended.
+    pub async fn gone(&self) {
+        self.dead.cancelled().await;
     }
 
     /// Tells the client that nothing follows on this stream.

@@ -84,6 +84,12 @@ pub struct Decoder {
     unpacker: Unpacker,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Decoder {
     pub fn new() -> Self {
         Decoder { buffer: BytesMut::new(), data: None, unpacker: Unpacker::new() }

@@ -48,6 +48,12 @@ impl Packer {
     }
 }
 
+impl Default for Unpacker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Unpacker {
     pub fn new() -> Self {
         Unpacker(Decompress::new(true))
