@@ -4,10 +4,11 @@ pub mod logs;
 mod session;
 mod spec;
 
-pub use launch::cgroup_roots;
-pub use spec::{ImageConfig, SandboxPaths};
+pub use launch::{cgroup_roots, remove_cgroup_tree};
+pub use spec::{PidNamespace, SandboxPaths};
 
 use super::api::{Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Exit, Result, RuntimeError, Session, Usage};
+use super::images::ImageConfig;
 use super::shim::{ShimOrder, ShimReport, proc_start_time};
 use std::collections::HashMap;
 use std::os::fd::{FromRawFd, OwnedFd};

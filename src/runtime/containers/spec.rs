@@ -1,20 +1,9 @@
 //! From a resolved container to an OCI runtime configuration: pure, apart from looking up names in the image's own
 //! `/etc/passwd` and `/etc/group`, whose text is handed in.
 use crate::runtime::api::{ContainerSpec, Mount, Result, RuntimeError, Security};
+use crate::runtime::images::ImageConfig;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-
-/// What an image says about how to run it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ImageConfig {
-    pub entrypoint: Vec<String>,
-    pub cmd: Vec<String>,
-    /// `KEY=value`
-    pub env: Vec<String>,
-    /// `user`, `uid`, `user:group`, `uid:gid`, or empty.
-    pub user: String,
-    pub working_dir: String,
-}
 
 /// What a container shares with its pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +18,8 @@ pub struct SandboxPaths {
     pub hosts: PathBuf,
     pub resolv_conf: PathBuf,
     pub hostname: PathBuf,
+    /// The pod's cgroup below every controller.
+    pub cgroup: PathBuf,
 }
 
 /// Which processes a container sees.
@@ -345,7 +336,7 @@ mod tests {
         let found = user(&ContainerSpec::default(), &image, &accounts).unwrap();
         assert_eq!(found, json!({ "uid": 33, "gid": 34, "additionalGids": [34, 50] }));
         let strict = ContainerSpec { security: Security { run_as_non_root: true, ..Default::default() }, ..Default::default() };
-        let refused = user(&strict, &super::ImageConfig::default(), &accounts).unwrap_err();
+        let refused = user(&strict, &ImageConfig::default(), &accounts).unwrap_err();
         assert_eq!(refused.message, "container has runAsNonRoot and image will run as root");
     }
 
