@@ -65,11 +65,6 @@ impl Client {
         Client { tls: Arc::new(tls), address: config.address, connection: None, bearer: String::new() }
     }
 
-    /// Another connection with the same identity.
-    pub fn twin(&self) -> Client {
-        Client { tls: self.tls.clone(), address: self.address.clone(), connection: None, bearer: self.bearer.clone() }
-    }
-
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.request("GET", path, "", b"")
     }

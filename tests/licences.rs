@@ -52,7 +52,7 @@ impl Expression {
         let mut good = self.both(allowed);
         while self.takes("OR") {
             // Both sides are read, whatever the first one says.
-            good = self.both(allowed) | good;
+            good |= self.both(allowed);
         }
         good
     }
@@ -60,7 +60,7 @@ impl Expression {
     fn both(&mut self, allowed: &[&str]) -> bool {
         let mut good = self.one(allowed);
         while self.takes("AND") {
-            good = self.one(allowed) & good;
+            good &= self.one(allowed);
         }
         good
     }

@@ -7,7 +7,6 @@ use crate::cluster::{Cluster, Options};
 use crate::run::wait_for;
 use ledger::{Ledger, Shown};
 use std::net::TcpListener;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,7 +90,6 @@ fn kill_again_and_again(lane: u64, mut dice: Dice) -> Tally {
 /// Writers and one reader run until the server is gone.
 fn write_until_killed(cluster: &Cluster, ledgers: &mut [Ledger], shown: &mut Shown, dice: &mut Dice) {
     let over = AtomicBool::new(false);
-    let looked = Mutex::new(shown);
     thread::scope(|scope| {
         let mut writers = Vec::new();
         for ledger in ledgers.iter_mut() {
@@ -99,10 +97,11 @@ fn write_until_killed(cluster: &Cluster, ledgers: &mut [Ledger], shown: &mut Sho
             writers.push(scope.spawn(move || writer::write(&mut client, ledger, Dice::new(seed), over)));
         }
         let mut reader = cluster.client();
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
+        let over_too = &over;
+        scope.spawn(move || {
+            while !over_too.load(Ordering::Relaxed) {
                 let Ok(list) = reader.get(ledger::COLLECTION) else { break };
-                looked.lock().expect("one reader").note(&list.json());
+                shown.note(&list.json());
             }
         });
         thread::sleep(Duration::from_millis(5 + dice.below(120)));
