@@ -1,10 +1,12 @@
 //! The command line: one file per command.
 mod admin;
+mod background;
 mod bench;
 mod down;
 mod image;
 mod kubia;
 mod node;
+mod quickstart;
 mod server;
 mod token;
 mod up;
@@ -90,3 +92,12 @@ impl CliError {
 
 /// What every command answers.
 pub type Outcome = Result<(), CliError>;
+
+/// Logs to standard error, at the level of the cluster file or of `IMPRESARIO_LOG`.
+pub fn start_logging(level: &str) -> Outcome {
+    let directives = std::env::var("IMPRESARIO_LOG").unwrap_or_else(|_| level.to_string());
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&directives).map_err(|e| CliError::usage(format!("log level \"{directives}\": {e}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
@@ -10,10 +11,10 @@ use crate::http::api::{Documents, Gateway, Health, ServerState, app, git_version
 use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
-use crate::http::mesh_door::{Heartbeats, MeshDoor};
+use crate::http::mesh_door::MeshDoor;
 use crate::http::pods::PodStreams;
 use crate::protocol::light::Light;
-use crate::protocol::openapi::OpenApi;
+use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig};
@@ -57,11 +58,13 @@ impl Server {
         })
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
-        let settings = ControllerSettings { pod_cidr: config.network.pod_cidr, node_prefix: config.network.node_prefix, ca: pki.ca_pem().to_string() };
-        controllers::start(&plane, &heartbeats, settings);
+        let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
+        let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
         let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
+        tokio::spawn(keep_certificates(pki.clone()));
         Ok(Server { pki, plane, mesh, url, admin_token, heartbeats, listener, committer, committer_thread })
     }
 
@@ -72,6 +75,22 @@ impl Server {
         let thread = self.committer_thread;
         // The thread ends once its queue is empty; joining it blocks, so not on this one.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// How often certificates are looked at; they are renewed at two thirds of their life, months before their end.
+const CERTIFICATE_CHECK: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+
+/// Renews the server's certificate live, without a restart.
+async fn keep_certificates(pki: Arc<Pki>) {
+    let mut due = tokio::time::interval(CERTIFICATE_CHECK);
+    loop {
+        due.tick().await;
+        match pki.renew_if_due(crate::protocol::time::now()) {
+            Ok(true) => tracing::info!("the server's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the server's certificate could not be renewed"),
+        }
     }
 }
 
@@ -104,7 +123,9 @@ fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves
 fn light_of(shelf: &str, body: &[u8]) -> Light {
     let kind = match shelf {
         // Kinds without an index are not even parsed.
-        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf),
+        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => {
+            crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf)
+        }
         _ => None,
     };
     match (kind, serde_json::from_slice::<Value>(body)) {
@@ -129,7 +150,7 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
     let resources: Vec<&'static Resource> = crate::actors::kinds::all().into_iter().map(|k| &k.resource).collect();
-    let rules = Box::new(crate::protocol::patch::openapi_rule);
+    let rules = Box::new(list_rule);
     let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
@@ -160,7 +181,9 @@ async fn listen(
         tls: pki.https_server_config().map_err(CliError::failed)?,
         stop,
     };
-    serve(listener, move || app(state.clone())).await.map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
+    serve(listener, move || app(state.clone()))
+        .await
+        .map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
 }
 
 /// What `/readyz` and `/metrics` say.
@@ -181,3 +204,15 @@ impl Health for ServerHealth {
     }
 }
 
+/// Upstream's merge keys, for the published schema.
+fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {
+    let rule = crate::protocol::patch::list_rule(type_name, field)?;
+    let extension = |name: &str| rule.list_type.map(|t| t.extension()).filter(|(key, _)| *key == name).map_or("", |(_, value)| value);
+    Some(ListRule {
+        patch_strategy: rule.strategy.map_or("", |s| s.as_str()),
+        merge_key: rule.merge_key.unwrap_or_default(),
+        list_type: extension("x-kubernetes-list-type"),
+        map_keys: &rule.list_map_keys,
+        map_type: extension("x-kubernetes-map-type"),
+    })
+}

@@ -1,12 +1,11 @@
 //! The cluster file: what it may say, what holds when it says nothing, and how a mistake in it is told.
 mod error;
-mod net;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::protocol::net::Cidr;
 pub use error::ConfigError;
-pub use net::Cidr;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,14 +160,7 @@ impl Default for Network {
 
 impl Default for Node {
     fn default() -> Self {
-        Node {
-            name: String::new(),
-            address: None,
-            bridge: String::new(),
-            cgroup: String::new(),
-            max_pods: 110,
-            labels: BTreeMap::new(),
-        }
+        Node { name: String::new(), address: None, bridge: String::new(), cgroup: String::new(), max_pods: 110, labels: BTreeMap::new() }
     }
 }
 
@@ -181,8 +173,7 @@ impl Default for Log {
 impl Config {
     /// Reads and checks a cluster file.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
         Config::parse(&path.display().to_string(), &text)
     }
 

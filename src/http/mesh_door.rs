@@ -1,49 +1,22 @@
 //! The mesh's door to the API: what nodes ask of the server, answered by the same gateway that answers HTTPS.
 use super::api::{ApiRequest, Gateway, Reply};
 use super::auth::User;
-use crate::actors::kinds::Patch;
-use crate::actors::kinds::Part;
+use crate::actors::controllers::Heartbeats;
+use crate::actors::kinds::{Part, Patch};
 use crate::actors::mesh::{Caller, Service, Stream};
 use crate::protocol::mesh::{Answer, ApiCall, Call, Envelope, Frame, WatchFrame, WatchKind};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
+use crate::protocol::time;
 use crate::storage::pki::Identity;
 use crate::storage::{Delivery, Entry, EventKind, Next, Start};
 use serde_json::json;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-use tokio::sync::watch;
+use std::sync::Arc;
 
 /// Events that may wait for one node's watch before it must start anew.
 const WATCH_QUEUE: usize = 16 * 1024;
 /// Where node names are pinned to keys, in `kube-system`.
 const KEYS: &str = "impresario-node-keys";
-
-/// When each node was heard last. Kept in memory only: a restarted server waits to hear from its nodes.
-#[derive(Clone, Default)]
-pub struct Heartbeats {
-    seen: Arc<Mutex<HashMap<String, Instant>>>,
-    changed: Arc<watch::Sender<u64>>,
-}
-
-impl Heartbeats {
-    /// Notes that a node is alive.
-    pub fn beat(&self, node: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_string(), Instant::now());
-        self.changed.send_modify(|n| *n = n.wrapping_add(1));
-    }
-
-    /// How long ago a node was heard.
-    pub fn last(&self, node: &str) -> Option<Instant> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
-    }
-
-    /// All nodes that were heard since the start.
-    pub fn all(&self) -> HashMap<String, Instant> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// Serves what connected nodes ask for.
 pub struct MeshDoor {
@@ -129,11 +102,13 @@ impl MeshDoor {
             }
             let outcome = match held {
                 None => {
-                    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
+                    let body =
+                        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
                     kinds.create(served, "kube-system", body, false).await
                 }
                 Some(object) => {
-                    let patch = json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
+                    let patch =
+                        json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
                     kinds.patch(served, key.clone(), Part::Main, Patch::Merge(patch), false, false).await
                 }
             };
@@ -192,7 +167,7 @@ impl Service for MeshDoor {
         let outcome = match envelope.body {
             Call::Api(call) => stream.reply(self.api(&caller, call).await).await,
             Call::Heartbeat { node } if caller.name == node => {
-                self.heartbeats.beat(&node);
+                self.heartbeats.heard(&node, time::now());
                 stream.reply(Answer::Ok).await
             }
             Call::Watch { group, resource, namespace, label_selector, field_selector, revision } => {
@@ -222,10 +197,14 @@ impl Service for MeshDoor {
 
     async fn admit(&self, identity: &Identity, node: &str) -> Result<(), ApiError> {
         if identity.node() != Some(node) {
-            return Err(ApiError::new(403, "Forbidden", format!("the certificate of {} is not good for node \"{node}\"", identity.common_name)));
+            return Err(ApiError::new(
+                403,
+                "Forbidden",
+                format!("the certificate of {} is not good for node \"{node}\"", identity.common_name),
+            ));
         }
         self.pin(node, &identity.key_fingerprint).await?;
-        self.heartbeats.beat(node);
+        self.heartbeats.heard(node, time::now());
         Ok(())
     }
 

@@ -5,6 +5,7 @@ pub mod light;
 pub mod mesh;
 pub mod meta;
 pub mod names;
+pub mod net;
 pub mod openapi;
 pub mod patch;
 pub mod quantity;

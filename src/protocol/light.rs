@@ -155,11 +155,7 @@ pub fn node_light(node: &Value) -> NodeLight {
         pods: allocatable("pods"),
         taints: taints.map(|t| Taint { key: text(&t["key"]), value: text(&t["value"]), effect: text(&t["effect"]) }).collect(),
         pod_cidr: text(&spec["podCIDR"]),
-        internal_ip: list(&status["addresses"])
-            .iter()
-            .find(|a| a["type"] == "InternalIP")
-            .map(|a| text(&a["address"]))
-            .unwrap_or_default(),
+        internal_ip: list(&status["addresses"]).iter().find(|a| a["type"] == "InternalIP").map(|a| text(&a["address"])).unwrap_or_default(),
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Entry {
     pub splice: u32,
     /// The revision of the commit that wrote this state.
     pub revision: u64,
+    /// Identifies the write that made this state within this process, also before it has a revision. Never 0, never reused.
+    pub token: u64,
     pub meta: Meta,
     pub light: Light,
 }

@@ -15,6 +15,9 @@ use std::sync::Arc;
 const FINALIZER: &str = "kubernetes";
 const PODS: &str = "pods";
 
+/// What is left, by `resource.group`: shelf and object.
+type Remaining = BTreeMap<String, Vec<(Arc<str>, Arc<Entry>)>>;
+
 /// Decides about one namespace. Pods go first and gracefully, so that nothing they rely on vanishes under them; the rest
 /// follows when they are gone.
 pub fn plan(namespace: &Entry, world: &dyn World, now: Timestamp) -> Plan {
@@ -26,7 +29,7 @@ pub fn plan(namespace: &Entry, world: &dyn World, now: Timestamp) -> Plan {
     if !finalizers.iter().any(|f| *f == FINALIZER) {
         return Plan::quiet();
     }
-    let mut remaining: BTreeMap<String, Vec<(Arc<str>, Arc<Entry>)>> = BTreeMap::new();
+    let mut remaining = Remaining::new();
     for info in world.kinds().into_iter().filter(|k| k.namespaced) {
         let entries = world.list(&info.shelf, Some(&namespace.key.name));
         if !entries.is_empty() {
@@ -60,12 +63,7 @@ fn finalize(namespace: &Entry, finalizers: &[&Value]) -> Plan {
 }
 
 /// The status patch that says what still remains, when it says anything new.
-fn conditions(
-    namespace: &Entry,
-    current: &Value,
-    remaining: &BTreeMap<String, Vec<(Arc<str>, Arc<Entry>)>>,
-    now: Timestamp,
-) -> Option<Action> {
+fn conditions(namespace: &Entry, current: &Value, remaining: &Remaining, now: Timestamp) -> Option<Action> {
     let counts: Vec<String> = remaining.iter().map(|(group, all)| format!("{group} has {} resource instances", all.len())).collect();
     let mut held: BTreeMap<&str, usize> = BTreeMap::new();
     for finalizer in remaining.values().flatten().flat_map(|(_, e)| e.meta.finalizers.iter()) {
@@ -74,15 +72,10 @@ fn conditions(
     let held: Vec<String> = held.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
     let finalizers = match held.is_empty() {
         true => ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_string()),
-        false => {
-            ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", held.join(", ")))
-        }
+        false => ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", held.join(", "))),
     };
     let wanted = [
-        (
-            "NamespaceDeletionDiscoveryFailure",
-            ("False", "ResourcesDiscovered", "All resources successfully discovered".to_string()),
-        ),
+        ("NamespaceDeletionDiscoveryFailure", ("False", "ResourcesDiscovered", "All resources successfully discovered".to_string())),
         (
             "NamespaceDeletionGroupVersionParsingFailure",
             ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_string()),
@@ -91,10 +84,7 @@ fn conditions(
             "NamespaceDeletionContentFailure",
             ("False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization".to_string()),
         ),
-        (
-            "NamespaceContentRemaining",
-            ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", "))),
-        ),
+        ("NamespaceContentRemaining", ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))),
         ("NamespaceFinalizersRemaining", finalizers),
     ];
     let mut list: Vec<Value> = current.as_array().cloned().unwrap_or_default();

@@ -6,10 +6,10 @@ use super::feed::Change;
 use super::index::Parts;
 use super::node_ipam::{Cidr, Ipam};
 use super::plan::{Action, EventNote, Failure, ObjectRef, Patch, Plan};
+use super::pod_gc;
 use super::runner::{Controller, Key};
 use super::taint_eviction::{self, TaintAges};
 use super::world::World;
-use super::pod_gc;
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::time::rfc3339;
@@ -41,8 +41,8 @@ pub fn plan(node: &Entry, last_seen: Timestamp, grace: Duration, pods: &[Arc<Ent
         return plan;
     }
     let object = node.parse();
-    let silence = Duration::from_secs(u64::try_from(now.as_second().saturating_sub(last_seen.as_second())).unwrap_or_default());
     let conditions = &object["status"]["conditions"];
+    let silence = silence(posted(conditions).map_or(last_seen, |t| t.max(last_seen)), now);
     let silent = silence > grace;
     let health = if silent { "Unknown".to_string() } else { status_of(conditions, "Ready").to_string() };
     let mut told = false;
@@ -57,6 +57,16 @@ pub fn plan(node: &Entry, last_seen: Timestamp, grace: Duration, pods: &[Arc<Ent
         taint(node, &object, &health, now, &mut plan);
     }
     plan
+}
+
+fn silence(last_seen: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(now.as_second().saturating_sub(last_seen.as_second())).unwrap_or_default())
+}
+
+/// When the node last wrote its status: a sign of life from nodes that do not ride the mesh.
+fn posted(conditions: &Value) -> Option<Timestamp> {
+    let ready = conditions.as_array().into_iter().flatten().find(|c| c["type"] == "Ready" && c["status"] != "Unknown")?;
+    ready["lastHeartbeatTime"].as_str()?.parse().ok()
 }
 
 fn status_of<'a>(conditions: &'a Value, kind: &str) -> &'a str {
@@ -155,7 +165,8 @@ fn taint(node: &Entry, object: &Value, health: &str, now: Timestamp, plan: &mut 
     }
     if taints != current {
         if plan.why.is_empty() {
-            plan.why = format!("node {}: taints follow its state ({})", node.key.name, if health.is_empty() { "no status" } else { health });
+            plan.why =
+                format!("node {}: taints follow its state ({})", node.key.name, if health.is_empty() { "no status" } else { health });
         }
         let taints = if taints.is_empty() { Value::Null } else { taints.into() };
         plan.actions.push(patch("nodes", node, None, json!({"spec": {"taints": taints}}), Some(node.revision)));
@@ -194,6 +205,8 @@ pub struct NodeLifecycle {
     started: Timestamp,
     ages: TaintAges,
     missing: HashMap<Arc<str>, Timestamp>,
+    /// Nodes for which nothing was to be done at this revision: while they are heard they need not be parsed again.
+    calm: HashMap<Arc<str>, u64>,
     ipam: Option<Ipam>,
 }
 
@@ -207,6 +220,7 @@ impl NodeLifecycle {
             started: now,
             ages: TaintAges::default(),
             missing: HashMap::new(),
+            calm: HashMap::new(),
             ipam: cluster.map(Ipam::new),
         }
     }
@@ -216,20 +230,31 @@ impl NodeLifecycle {
         let Some(node) = world.get("nodes", &key.object) else {
             self.heartbeats.forget(name);
             self.ages.forget(name);
+            self.calm.remove(name);
             if let Some(ipam) = &mut self.ipam {
                 ipam.release(name);
             }
             return Plan::quiet();
         };
-        let pods = world.pods_of_node(name);
         let floor = self.started.max(Timestamp::from_second(node.meta.created).unwrap_or(self.started));
         let last_seen = self.heartbeats.last(name).map_or(floor, |t| t.max(floor));
+        let quiet = silence(last_seen, now);
+        if quiet <= self.grace && self.calm.get(name) == Some(&node.revision) {
+            let requeue_after = Some(self.grace - quiet + Duration::from_secs(1));
+            return Plan { requeue_after, ..Plan::quiet() };
+        }
+        let pods = world.pods_of_node(name);
         let mut plan = plan(&node, last_seen, self.grace, &pods, now);
         if let Some(ipam) = &mut self.ipam {
             ipam.plan(&node, world, &mut plan);
         }
         let since = self.ages.observe(&node, now);
         taint_eviction::plan(&since, &pods, now, &mut plan);
+        if plan.actions.is_empty() && since.is_empty() {
+            self.calm.insert(name.clone(), node.revision);
+        } else {
+            self.calm.remove(name);
+        }
         plan
     }
 

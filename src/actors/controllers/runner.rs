@@ -7,9 +7,9 @@ use super::executor::{Outcome, execute};
 use super::feed::{Change, KindInfo, News, Source, Writer};
 use super::index::{Index, Parts};
 use super::plan::{Failure, Plan};
+use super::pump::{Tidings, pump, ring};
 use super::work_queue::WorkQueue;
 use super::world::{View, World};
-use super::pump::{Tidings, pump, ring};
 use crate::actors::base::{Mailbox, Role, Scope};
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
@@ -173,9 +173,8 @@ impl<C: Controller> Runner<C> {
     }
 
     fn has_seen(&self, outcome: &Outcome) -> bool {
-        let behind = |(kind, revision): &(Arc<str>, u64)| {
-            self.feeds.contains(kind) && self.seen.get(kind).copied().unwrap_or_default() < *revision
-        };
+        let behind =
+            |(kind, revision): &(Arc<str>, u64)| self.feeds.contains(kind) && self.seen.get(kind).copied().unwrap_or_default() < *revision;
         !outcome.written.iter().any(behind)
     }
 

@@ -158,7 +158,7 @@ impl KindActor {
             return Ok(patched);
         }
         let bytes = serde_json::to_vec(&patched).map_err(ApiError::internal)?;
-        let checked = (self.kind.codec.check)(&bytes).map_err(|e| decode_error(self.kind, &e))?;
+        let checked = self.kind.codec.check(&bytes).map_err(|e| decode_error(&e))?;
         match strict_error(self.kind, &checked) {
             Some(error) if strict => Err(error),
             _ => Ok(checked.value),
@@ -262,18 +262,15 @@ fn commit_error(kind: &Kind, error: CommitError) -> ApiError {
 }
 
 /// A body that does not decode, in upstream's words.
-pub(super) fn decode_error(kind: &Kind, error: &DecodeError) -> ApiError {
-    let resource = &kind.resource;
-    ApiError::bad_request(format!("{} in version \"{}\" cannot be handled as a {}: {error}", resource.kind, resource.version, resource.kind))
+pub(super) fn decode_error(error: &DecodeError) -> ApiError {
+    ApiError::bad_request(error.to_string())
 }
 
 fn patch_error(kind: &Kind, old: &Value, error: patch::PatchError) -> ApiError {
     let name = old["metadata"]["name"].as_str().unwrap_or_default();
-    match error.status() {
-        422 => {
-            let finding = crate::protocol::status::FieldError::invalid("patch", Value::Null, error.to_string());
-            ApiError::invalid(kind.resource.group, kind.resource.kind, name, &[finding])
-        }
-        _ => ApiError::bad_request(error.to_string()),
+    let mut error = error.to_api_error();
+    if let Some(details) = &mut error.details {
+        (details.group, details.kind, details.name) = (kind.resource.group.into(), kind.resource.kind.into(), name.into());
     }
+    error
 }

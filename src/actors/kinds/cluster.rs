@@ -44,7 +44,13 @@ pub struct Served {
 
 impl Kinds {
     /// Starts an actor for every kind on `arbiter`.
-    pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, committer: &Committer, shelves: Arc<Shelves>, limits: WriteLimits) -> Arc<Kinds> {
+    pub fn start(
+        guardian: &Guardian,
+        arbiter: &ArbiterHandle,
+        committer: &Committer,
+        shelves: Arc<Shelves>,
+        limits: WriteLimits,
+    ) -> Arc<Kinds> {
         let namespaces = shelves.shelf("namespaces");
         let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits };
         for kind in super::all() {
@@ -123,7 +129,7 @@ impl Kinds {
 impl Served {
     /// Decodes a body of this kind, with the API's errors.
     pub fn decode(&self, body: &[u8]) -> Result<Checked, ApiError> {
-        (self.kind.codec.check)(body).map_err(|e| super::actor::decode_error(self.kind, &e))
+        self.kind.codec.check(body).map_err(|e| super::actor::decode_error(&e))
     }
 
     /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
@@ -133,7 +139,7 @@ impl Served {
 
     /// What `fieldValidation=Warn` says about it.
     pub fn warnings(&self, checked: &Checked) -> Vec<String> {
-        super::prepare::findings(checked)
+        checked.findings()
     }
 }
 

@@ -20,11 +20,8 @@ mod service;
 mod service_account;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
 pub use actor::{KindActor, KindMessage};
-pub use cluster::{Kinds, WriteLimits};
+pub use cluster::{Kinds, Served, WriteLimits};
 pub use columns::Column;
 pub use prepare::{prepare_create, prepare_update};
 pub use scale::{scale_of, set_replicas};
@@ -32,6 +29,7 @@ pub use write::{DeleteOptions, Outcome, Part, Patch, Propagation, WriteOp, Write
 
 use crate::protocol::codec::Codec;
 use crate::protocol::light::Light;
+use crate::protocol::names::{NameRule, name_is_subdomain};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::FieldError;
 use crate::storage::Entry;
@@ -52,6 +50,8 @@ pub struct Kind {
 /// The decisions in which kinds differ. All of them are pure functions over the object.
 #[derive(Clone, Copy)]
 pub struct Rules {
+    /// What the name must look like.
+    pub name: NameRule,
     /// Fills in defaults, on create and update alike.
     pub default: fn(&mut Value),
     /// What a creator may not set (status, mostly), and what the server sets.
@@ -75,6 +75,7 @@ pub struct Rules {
 
 /// Rules of a kind that has none of its own.
 pub const PLAIN: Rules = Rules {
+    name: name_is_subdomain,
     default: |_| {},
     create: |_| {},
     update: |_, _| {},

@@ -2,6 +2,7 @@
 use super::columns::{AGE, Column, NAME, age, column, name};
 use super::{Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::NAMESPACE;
+use crate::protocol::names::name_is_label;
 use crate::protocol::resource::{Resource, Subresource};
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ pub static KIND: Kind = Kind {
     },
     codec: &NAMESPACE,
     schema: "Namespace",
-    rules: Rules { default, create, update, fields: &["status.phase"], ..PLAIN },
+    rules: Rules { name: name_is_label, default, create, update, fields: &["status.phase"], ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["status"]["phase"].clone(), age(o, now)],
 };

@@ -5,7 +5,7 @@ use crate::protocol::codec::kinds::POD;
 use crate::protocol::light::{Light, Phase, pod_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::{default_pod_spec, validate_pod_spec};
+use crate::protocol::validation::{default_pod, validate_pod_spec};
 use crate::storage::Entry;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ const COLUMNS: &[Column] = &[
 
 fn default(object: &mut Value) {
     if object["spec"].is_object() {
-        default_pod_spec(&mut object["spec"]);
+        default_pod(&mut object["spec"]);
     }
 }
 

@@ -30,9 +30,7 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
     let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_string();
     let named = meta.get("name").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
     if !named && !prefix.is_empty() {
-        let room = 63 - 5;
-        let cut: String = prefix.chars().take(room).collect();
-        meta.insert("name".into(), format!("{cut}{}", names::suffix(random)).into());
+        meta.insert("name".into(), names::generated_name(&prefix, random).into());
     }
     meta.insert("uid".into(), uid.into());
     meta.insert("creationTimestamp".into(), now.into());
@@ -44,7 +42,7 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
     }
     (kind.rules.default)(&mut object);
     (kind.rules.create)(&mut object);
-    let mut errors = validation::object_meta(&object, resource.namespaced, kind.resource.kind);
+    let mut errors = validation::object_meta(&object, resource.namespaced, kind.rules.name);
     errors.extend((kind.rules.validate)(&object));
     refuse(kind, &object, &errors)?;
     Ok(object)
@@ -83,7 +81,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
         let next = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata(&mut new).insert("generation".into(), next.into());
     }
-    let mut errors = validation::object_meta(&new, kind.resource.namespaced, kind.resource.kind);
+    let mut errors = validation::object_meta(&new, kind.resource.namespaced, kind.rules.name);
     if part == Part::Main || part == Part::Scale {
         errors.extend((kind.rules.validate)(&new));
         errors.extend((kind.rules.validate_update)(&new, old));
@@ -94,22 +92,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
 
 /// The error for unknown and duplicate fields under `fieldValidation=Strict`, in upstream's words.
 pub fn strict_error(kind: &Kind, checked: &Checked) -> Option<ApiError> {
-    let findings = findings(checked);
-    if findings.is_empty() {
-        return None;
-    }
-    let version = kind.resource.version;
-    let text = findings.join(", ");
-    Some(ApiError::bad_request(format!(
-        "{} in version \"{version}\" cannot be handled as a {}: strict decoding error: {text}",
-        kind.resource.kind, kind.resource.kind
-    )))
-}
-
-/// `unknown field "spec.x"`, `duplicate field "spec.y"`: for strict errors and for warnings.
-pub fn findings(checked: &Checked) -> Vec<String> {
-    let unknown = checked.unknown.iter().map(|path| format!("unknown field \"{path}\""));
-    unknown.chain(checked.duplicate.iter().map(|path| format!("duplicate field \"{path}\""))).collect()
+    checked.strict_error(kind.codec).map(|e| ApiError::bad_request(e.to_string()))
 }
 
 fn refuse(kind: &Kind, object: &Value, errors: &[FieldError]) -> Result<(), ApiError> {
@@ -151,16 +134,15 @@ fn keep_metadata(kind: &Kind, old: &Value, body: &mut Value) -> Result<(), ApiEr
     if let Some(given) = body["metadata"]["name"].as_str()
         && given != name
     {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({name})"
-        )));
+        return Err(ApiError::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")));
     }
     let meta = metadata(body);
     meta.insert("name".into(), name.into());
     if resource.namespaced {
         meta.insert("namespace".into(), held["namespace"].clone());
     }
-    let kept = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName", "resourceVersion"];
+    let kept =
+        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName", "resourceVersion"];
     for field in kept {
         match held.get(field) {
             Some(value) => meta.insert(field.into(), value.clone()),

@@ -51,7 +51,8 @@ fn validate(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
     let mut errors = validate_replicas(spec);
     let selector = &spec["selector"];
-    let empty = |field: &str| selector[field].as_array().is_none_or(Vec::is_empty) && selector[field].as_object().is_none_or(|m| m.is_empty());
+    let empty =
+        |field: &str| selector[field].as_array().is_none_or(Vec::is_empty) && selector[field].as_object().is_none_or(|m| m.is_empty());
     if empty("matchLabels") && empty("matchExpressions") {
         errors.push(FieldError::invalid("spec.selector", selector.clone(), "empty selector is invalid for deployment"));
         return errors;
@@ -60,7 +61,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
         Err(error) => errors.push(FieldError::invalid("spec.selector", selector.clone(), error.to_string())),
         Ok(parsed) => {
             let labels = &spec["template"]["metadata"]["labels"];
-            if !spec["template"].is_null() && !parsed.matches_map(labels) {
+            if !spec["template"].is_null() && !parsed.matches_value(labels) {
                 let detail = "`selector` does not match template `labels`";
                 errors.push(FieldError::invalid("spec.template.metadata.labels", labels.clone(), detail));
             }

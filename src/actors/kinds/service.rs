@@ -2,6 +2,7 @@
 use super::columns::{AGE, Column, NAME, age, column, label_map, name, or_none};
 use super::{Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::SERVICE;
+use crate::protocol::names::name_is_dns1035_label;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub static KIND: Kind = Kind {
     },
     codec: &SERVICE,
     schema: "Service",
-    rules: Rules { default, create, update, validate, fields: &["spec.clusterIP", "spec.type"], ..PLAIN },
+    rules: Rules { name: name_is_dns1035_label, default, create, update, validate, fields: &["spec.clusterIP", "spec.type"], ..PLAIN },
     columns: COLUMNS,
     row,
 };

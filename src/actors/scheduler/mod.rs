@@ -8,3 +8,6 @@ pub mod pod;
 pub mod queue;
 pub mod role;
 pub mod scores;
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 enum Place {
     Active(Rank),
     Backoff(Instant, u64),
-    Unschedulable { waits_for_room: bool, until: Instant },
+    Unschedulable {
+        waits_for_room: bool,
+        until: Instant,
+    },
     /// Being bound, or behind a scheduling gate.
     Away,
 }

@@ -193,10 +193,10 @@ impl Scheduler {
         scope.run(async move {
             record(&*writer, &pod, "Warning", "FailedScheduling", message.clone()).await;
             let current = source.get("pods", &pod.key).filter(|e| e.meta.uid == pod.uid);
-            if let Some(patch) = current.map(|entry| condition(&pod, &entry.parse(), entry.revision, &message)) {
-                if let Err(error) = writer.patch(&patch).await {
-                    tracing::debug!(pod = %pod.key, %error, "the PodScheduled condition was not written");
-                }
+            if let Some(patch) = current.map(|entry| condition(&pod, &entry.parse(), entry.revision, &message))
+                && let Err(error) = writer.patch(&patch).await
+            {
+                tracing::debug!(pod = %pod.key, %error, "the PodScheduled condition was not written");
             }
             Message::Told { life }
         });

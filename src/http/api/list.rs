@@ -26,15 +26,12 @@ impl Selection {
         let labels = LabelSelector::parse(query.get("labelSelector"))
             .map_err(|e| ApiError::bad_request(format!("unable to parse requirement: {e}")))?;
         let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
-        for field in fields.fields() {
-            let known = matches!(field, "metadata.name" | "metadata.namespace") || kind.rules.fields.contains(&field);
-            if !known {
-                return Err(ApiError::bad_request(format!("field label not supported: {field}")));
-            }
-        }
+        let mut supported = vec!["metadata.name", "metadata.namespace"];
+        supported.extend(kind.rules.fields);
+        fields.check_fields(&supported).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let by_field = fields.exact("metadata.name").map(str::to_string);
         let name = if name.is_empty() { by_field } else { Some(name.to_string()) };
-        let filter = (!labels.is_empty() || !fields.is_empty()).then(|| filter_of(kind, labels, fields));
+        let filter = (!labels.is_everything() || !fields.is_everything()).then(|| filter_of(kind, labels, fields));
         let namespace = (!namespace.is_empty()).then(|| namespace.into());
         Ok(Selection { namespace, name: name.map(Into::into), filter })
     }

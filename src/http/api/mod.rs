@@ -12,9 +12,6 @@ mod server;
 mod watch;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
 pub use documents::{Documents, Health, git_version};
 pub use gateway::{ApiRequest, Gateway, Reply};
 pub use metrics::metrics_text;

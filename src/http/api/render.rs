@@ -3,7 +3,9 @@ use super::gateway::Answer;
 use super::options::Query;
 use crate::actors::kinds::{Kind, Outcome};
 use crate::protocol::status::ApiError;
-use crate::protocol::table::{Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object};
+use crate::protocol::table::{
+    Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object,
+};
 use crate::protocol::time;
 use crate::storage::Entry;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +17,7 @@ pub const OBJECTS: Offer = Offer { yaml: true, protobuf: false, shapes: true };
 
 /// How a client wants objects.
 pub fn media(accept: &str) -> Result<Media, ApiError> {
-    negotiate(accept, OBJECTS)
+    Ok(negotiate(accept, OBJECTS)?)
 }
 
 /// One object.

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -186,22 +187,39 @@ fn complete(line: &[u8]) -> bool {
     parse(line).is_some_and(|(_, _, partial, _)| !partial)
 }
 
+/// nix's inotify knows its descriptor by reference only; the reactor wants it by number as well.
+struct Notifier(Inotify);
+
+impl AsFd for Notifier {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Notifier {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
 /// Tells when a file grows.
 struct Changes {
-    fd: AsyncFd<Inotify>,
+    fd: AsyncFd<Notifier>,
 }
 
 impl Changes {
     fn of(path: &Path) -> std::io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         inotify.add_watch(path, AddWatchFlags::IN_MODIFY)?;
-        Ok(Changes { fd: AsyncFd::new(inotify)? })
+        // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
+        let fd = unsafe { AsyncFd::register(Notifier(inotify)) }?;
+        Ok(Changes { fd })
     }
 
     async fn next(&self) -> std::io::Result<()> {
         loop {
             let mut ready = self.fd.readable().await?;
-            if let Ok(outcome) = ready.try_io(|fd| Ok(fd.get_ref().read_events()?)) {
+            if let Ok(outcome) = ready.try_io(|fd| Ok(fd.get_ref().0.read_events()?)) {
                 outcome?;
                 return Ok(());
             }

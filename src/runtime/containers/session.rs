@@ -69,7 +69,12 @@ fn with_pipes(mut child: Child, mut inputs: mpsc::Receiver<SessionInput>, output
     tokio::spawn(finish(child, typing, [out, err], outputs));
 }
 
-fn with_terminal(child: Child, terminal: OwnedFd, mut inputs: mpsc::Receiver<SessionInput>, outputs: mpsc::Sender<SessionOutput>) -> Result<()> {
+fn with_terminal(
+    child: Child,
+    terminal: OwnedFd,
+    mut inputs: mpsc::Receiver<SessionInput>,
+    outputs: mpsc::Sender<SessionOutput>,
+) -> Result<()> {
     let failed = |e: std::io::Error| RuntimeError::new("ExecError", format!("cannot use the terminal: {e}"));
     let reader = Terminal::new(terminal.try_clone().map_err(failed)?).map_err(failed)?;
     let writer = Arc::new(Terminal::new(terminal).map_err(failed)?);
@@ -159,7 +164,9 @@ struct Terminal {
 impl Terminal {
     fn new(fd: OwnedFd) -> std::io::Result<Self> {
         nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-        Ok(Terminal { fd: tokio::io::unix::AsyncFd::new(fd)? })
+        // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
+        let fd = unsafe { tokio::io::unix::AsyncFd::register(fd) }?;
+        Ok(Terminal { fd })
     }
 
     async fn read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -110,6 +110,21 @@ impl Tokens {
         Ok(tokens)
     }
 
+    /// Opens the list of an existing cluster, for the command line.
+    ///
+    /// # Errors
+    /// When `dir` holds no cluster's keys.
+    pub fn open(dir: &Path) -> Result<Tokens, PkiError> {
+        let ca_hash = super::node::known_ca_hash(dir)?.ok_or_else(|| PkiError::Unusable {
+            path: dir.to_path_buf(),
+            what: "holds no cluster's keys".into(),
+            advice: "name the data directory of a server with --data-dir".into(),
+        })?;
+        let tokens = Tokens { dir: dir.to_path_buf(), ca_hash };
+        tokens.list()?;
+        Ok(tokens)
+    }
+
     /// The text of the token made at the first start, as long as it is still known.
     pub fn default_token(&self) -> Result<Option<JoinToken>, PkiError> {
         let token = files::read(&self.default_path())?.and_then(|text| text.parse::<JoinToken>().ok());

@@ -5,12 +5,12 @@
 mod ranking;
 mod status;
 
+use super::feed::Change;
 use super::index::Parts;
 use super::labels::LabelSelector;
 use super::plan::{Action, Creation, Deletion, Failure, ObjectRef, Patch, Plan, Propagation, Report};
 use super::runner::{Controller, Key};
 use super::world::World;
-use super::feed::Change;
 use crate::protocol::light::{Light, PodLight};
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
@@ -202,12 +202,7 @@ fn delete(flavour: Flavour, owner: &Entry, pod: &Pod) -> Action {
     })
 }
 
-fn report(
-    flavour: Flavour,
-    owner: &Entry,
-    success: (&'static str, &'static str),
-    failure: (&'static str, &'static str),
-) -> Report {
+fn report(flavour: Flavour, owner: &Entry, success: (&'static str, &'static str), failure: (&'static str, &'static str)) -> Report {
     let regarding = ObjectRef::to(flavour.api_version(), flavour.kind(), owner);
     Report { regarding, component: flavour.component(), success, failure }
 }

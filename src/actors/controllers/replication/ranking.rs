@@ -17,10 +17,8 @@ pub(super) fn first_to_go<'a>(active: &'a [Pod], related: &[Pod], count: usize, 
     for pod in related {
         *on_node.entry(&pod.light.node).or_default() += 1;
     }
-    let mut ranked: Vec<(Rank, &Pod)> = active
-        .iter()
-        .map(|pod| (Rank::of(pod, on_node.get(&pod.light.node).copied().unwrap_or_default(), now), pod))
-        .collect();
+    let mut ranked: Vec<(Rank, &Pod)> =
+        active.iter().map(|pod| (Rank::of(pod, on_node.get(&pod.light.node).copied().unwrap_or_default(), now), pod)).collect();
     ranked.sort_by(|a, b| a.0.cmp(&b.0));
     ranked.into_iter().take(count).map(|(_, pod)| pod).collect()
 }

@@ -23,9 +23,8 @@ pub(super) fn add(plan: &mut Plan, facts: &Facts<'_>) {
     let (now, object) = (facts.now.as_second(), facts.object);
     let min_ready = object["spec"]["minReadySeconds"].as_i64().unwrap_or_default();
     let template = object["spec"]["template"]["metadata"]["labels"].as_object();
-    let labelled = |pod: &Pod| {
-        template.into_iter().flatten().all(|(key, value)| value.as_str().is_some_and(|v| pod.entry.meta.label(key) == Some(v)))
-    };
+    let labelled =
+        |pod: &Pod| template.into_iter().flatten().all(|(key, value)| value.as_str().is_some_and(|v| pod.entry.meta.label(key) == Some(v)));
     let count = |test: &dyn Fn(&Pod) -> bool| facts.active.iter().filter(|p| test(p)).count();
     let mut wanted = Map::new();
     wanted.insert("replicas".into(), facts.active.len().into());

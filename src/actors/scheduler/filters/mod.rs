@@ -84,10 +84,8 @@ impl Refusals {
             parts.join(", ")
         };
         let why = join(self.counts.iter().map(|(text, count)| format!("{count} {text}")).collect());
-        let preemption = [
-            (self.occupied, "No preemption victims found for incoming pod"),
-            (self.helpless, "Preemption is not helpful for scheduling"),
-        ];
+        let preemption =
+            [(self.occupied, "No preemption victims found for incoming pod"), (self.helpless, "Preemption is not helpful for scheduling")];
         let preemption = preemption.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect();
         format!("0/{nodes} nodes are available: {why}. preemption: 0/{nodes} nodes are available: {}.", join(preemption))
     }
