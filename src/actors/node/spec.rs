@@ -52,6 +52,7 @@ pub fn sandbox_spec(object: &PodObject, places: &Places) -> SandboxSpec {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
         hostname: spec.hostname.clone().unwrap_or_else(|| object.name.clone()).chars().take(63).collect(),
+        domain: spec.subdomain.as_ref().map_or(String::new(), |s| format!("{s}.{}.svc.{}", object.namespace, places.cluster_domain)),
         host_network: spec.host_network == Some(true),
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
