@@ -108,6 +108,7 @@ async fn start(
         None => own_address(servers.first().map(String::as_str).unwrap_or_default())?,
     };
     let node_runtime = NodeRuntime::new(runtime_config(config, data_dir, address)?).await.map_err(CliError::failed)?;
+    super::control::listen(data_dir, node_runtime.clone())?;
     let settings = NodeConfig {
         name: identity.node.clone(),
         address,
