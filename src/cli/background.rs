@@ -117,12 +117,15 @@ pub fn running(data_dir: &Path) -> Option<i32> {
 pub fn stop(data_dir: &Path) -> Result<bool, CliError> {
     let Some(pid) = running(data_dir) else { return Ok(false) };
     let process = nix::unistd::Pid::from_raw(pid);
-    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).map_err(|e| CliError::failed(format!("cannot stop process {pid}: {e}")))?;
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)
+        .map_err(|e| CliError::failed(format!("cannot stop process {pid}: {e}")))?;
     let begun = Instant::now();
     while running(data_dir).is_some() {
         if begun.elapsed() > STOP_LIMIT {
             let _ = nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL);
-            return Err(CliError::failed(format!("process {pid} did not stop within {STOP_LIMIT:?} and was killed; nothing acknowledged is lost")));
+            return Err(CliError::failed(format!(
+                "process {pid} did not stop within {STOP_LIMIT:?} and was killed; nothing acknowledged is lost"
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

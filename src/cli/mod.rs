@@ -96,8 +96,8 @@ pub type Outcome = Result<(), CliError>;
 /// Logs to standard error, at the level of the cluster file or of `IMPRESARIO_LOG`.
 pub fn start_logging(level: &str) -> Outcome {
     let directives = std::env::var("IMPRESARIO_LOG").unwrap_or_else(|_| level.to_string());
-    let filter = tracing_subscriber::EnvFilter::try_new(&directives)
-        .map_err(|e| CliError::usage(format!("log level \"{directives}\": {e}")))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&directives).map_err(|e| CliError::usage(format!("log level \"{directives}\": {e}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
@@ -11,7 +12,6 @@ use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
-use crate::actors::controllers::Heartbeats;
 use crate::http::pods::PodStreams;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::{ListRule, OpenApi};
@@ -64,6 +64,7 @@ impl Server {
         let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
+        tokio::spawn(keep_certificates(pki.clone()));
         Ok(Server { pki, plane, mesh, url, admin_token, heartbeats, listener, committer, committer_thread })
     }
 
@@ -74,6 +75,22 @@ impl Server {
         let thread = self.committer_thread;
         // The thread ends once its queue is empty; joining it blocks, so not on this one.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// How often certificates are looked at; they are renewed at two thirds of their life, months before their end.
+const CERTIFICATE_CHECK: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+
+/// Renews the server's certificate live, without a restart.
+async fn keep_certificates(pki: Arc<Pki>) {
+    let mut due = tokio::time::interval(CERTIFICATE_CHECK);
+    loop {
+        due.tick().await;
+        match pki.renew_if_due(crate::protocol::time::now()) {
+            Ok(true) => tracing::info!("the server's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the server's certificate could not be renewed"),
+        }
     }
 }
 
@@ -106,7 +123,9 @@ fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves
 fn light_of(shelf: &str, body: &[u8]) -> Light {
     let kind = match shelf {
         // Kinds without an index are not even parsed.
-        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf),
+        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => {
+            crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf)
+        }
         _ => None,
     };
     match (kind, serde_json::from_slice::<Value>(body)) {
@@ -162,7 +181,9 @@ async fn listen(
         tls: pki.https_server_config().map_err(CliError::failed)?,
         stop,
     };
-    serve(listener, move || app(state.clone())).await.map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
+    serve(listener, move || app(state.clone()))
+        .await
+        .map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
 }
 
 /// What `/readyz` and `/metrics` say.
@@ -182,7 +203,6 @@ impl Health for ServerHealth {
         crate::http::api::metrics_text(&self.kinds, &self.registry)
     }
 }
-
 
 /// Upstream's merge keys, for the published schema.
 fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {

@@ -64,5 +64,6 @@ impl Token {
 
 fn tokens(data_dir: Option<PathBuf>) -> Result<Tokens, CliError> {
     let data_dir = data_dir.unwrap_or_else(|| Config::default().cluster.data_dir);
-    Tokens::open(&data_dir.join("pki")).map_err(|e| CliError::usage(format!("{e} (is {} the data directory of a cluster?)", data_dir.display())))
+    Tokens::open(&data_dir.join("pki"))
+        .map_err(|e| CliError::usage(format!("{e} (is {} the data directory of a cluster?)", data_dir.display())))
 }

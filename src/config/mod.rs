@@ -4,8 +4,8 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::ConfigError;
 pub use crate::protocol::net::Cidr;
+pub use error::ConfigError;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,14 +160,7 @@ impl Default for Network {
 
 impl Default for Node {
     fn default() -> Self {
-        Node {
-            name: String::new(),
-            address: None,
-            bridge: String::new(),
-            cgroup: String::new(),
-            max_pods: 110,
-            labels: BTreeMap::new(),
-        }
+        Node { name: String::new(), address: None, bridge: String::new(), cgroup: String::new(), max_pods: 110, labels: BTreeMap::new() }
     }
 }
 
@@ -180,8 +173,7 @@ impl Default for Log {
 impl Config {
     /// Reads and checks a cluster file.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
         Config::parse(&path.display().to_string(), &text)
     }
 
@@ -190,7 +182,9 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Config::default());
         }
-        let config: Option<Config> = serde_yaml::from_str(text).map_err(|e| ConfigError::from_yaml(file, &e))?;
+        let document = serde_yaml::Deserializer::from_str(text);
+        let config: Result<Option<Config>, _> = serde_path_to_error::deserialize(document);
+        let config = config.map_err(|e| ConfigError::from_yaml(file, &e.path().to_string(), e.inner()))?;
         let config = config.unwrap_or_default();
         config.check(file)?;
         Ok(config)

@@ -102,11 +102,13 @@ impl MeshDoor {
             }
             let outcome = match held {
                 None => {
-                    let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
+                    let body =
+                        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
                     kinds.create(served, "kube-system", body, false).await
                 }
                 Some(object) => {
-                    let patch = json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
+                    let patch =
+                        json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
                     kinds.patch(served, key.clone(), Part::Main, Patch::Merge(patch), false, false).await
                 }
             };
@@ -195,7 +197,11 @@ impl Service for MeshDoor {
 
     async fn admit(&self, identity: &Identity, node: &str) -> Result<(), ApiError> {
         if identity.node() != Some(node) {
-            return Err(ApiError::new(403, "Forbidden", format!("the certificate of {} is not good for node \"{node}\"", identity.common_name)));
+            return Err(ApiError::new(
+                403,
+                "Forbidden",
+                format!("the certificate of {} is not good for node \"{node}\"", identity.common_name),
+            ));
         }
         self.pin(node, &identity.key_fingerprint).await?;
         self.heartbeats.heard(node, time::now());

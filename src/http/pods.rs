@@ -1,7 +1,7 @@
 //! What goes through to the node that runs a pod: logs, exec, attach, port-forward. Everything rides the connection that
 //! the node dialled.
 use super::api::{Gateway, Target};
-use super::stream::{self, ExecOptions};
+use super::stream::{self, ExecOptions, PodTarget};
 use crate::actors::mesh::session::{frame_of_input, output_of_frame};
 use crate::actors::mesh::{MeshServer, Peer, Stream};
 use crate::http::api::Query;
@@ -9,7 +9,7 @@ use crate::protocol::light::Light;
 use crate::protocol::mesh::{Answer, Call, ExecCall, Frame, LogCall};
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
-use crate::runtime::api::{SessionInput, SessionOutput};
+use crate::runtime::api::{Session, SessionOutput};
 use crate::storage::Entry;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -83,7 +83,7 @@ impl PodStreams {
                 }
             }
         });
-        Ok(stream::log_response(chunks, stop.clone()))
+        Ok(stream::logs_response(chunks, stop.clone()))
     }
 
     async fn session(
@@ -95,13 +95,9 @@ impl PodStreams {
         attach: bool,
         stop: &CancellationToken,
     ) -> Result<HttpResponse, ApiError> {
-        let flags = ExecOptions {
-            stdin: query.flag("stdin"),
-            stdout: query.flag("stdout"),
-            stderr: query.flag("stderr"),
-            tty: query.flag("tty"),
-        };
-        stream::check_exec(request, &flags)?;
+        let flags =
+            ExecOptions { stdin: query.flag("stdin"), stdout: query.flag("stdout"), stderr: query.flag("stderr"), tty: query.flag("tty") };
+        let (_, flags) = stream::check_options(request, flags)?;
         let place = self.place(entry, query.get("container"), false)?;
         let call = ExecCall {
             namespace: place.namespace.clone(),
@@ -121,7 +117,10 @@ impl PodStreams {
         let (answer, frames) = open(&place, call).await?;
         expect_ok(answer)?;
         let session = bridge(frames);
-        stream::exec_response(request, payload, flags, session, stop.clone()).await
+        match attach {
+            true => stream::attach_response(request, payload, flags, session, stop.clone()).await,
+            false => stream::exec_response(request, payload, flags, session, stop.clone()).await,
+        }
     }
 
     async fn port_forward(
@@ -132,16 +131,17 @@ impl PodStreams {
         stop: &CancellationToken,
     ) -> Result<HttpResponse, ApiError> {
         let place = Arc::new(self.place(entry, "", false)?);
+        let target = PodTarget { name: format!("{}_{}", place.pod, place.namespace), uid: place.uid.clone() };
         let dial = move |port: u16| {
             let place = place.clone();
             async move {
                 let call = Call::PortForward { namespace: place.namespace.clone(), pod: place.pod.clone(), uid: place.uid.clone(), port };
                 let (answer, frames) = open(&place, call).await?;
                 expect_ok(answer)?;
-                Ok(duplex(frames))
+                Ok::<_, ApiError>(duplex(frames))
             }
         };
-        stream::port_forward_response(request, payload, dial, stop.clone()).await
+        stream::port_forward_response(request, payload, target, dial, stop.clone()).await
     }
 
     /// Where the pod runs, and which of its containers is meant.
@@ -207,7 +207,8 @@ fn log_call(entry: &Entry, query: &Query) -> Result<LogCall, ApiError> {
         (Some(seconds), _) => Some(time::now().as_millisecond() - seconds.saturating_mul(1000)),
         (None, "") => None,
         (None, text) => {
-            let at: jiff::Timestamp = text.parse().map_err(|_| ApiError::bad_request(format!("sinceTime \"{text}\" is not an RFC 3339 time")))?;
+            let at: jiff::Timestamp =
+                text.parse().map_err(|_| ApiError::bad_request(format!("sinceTime \"{text}\" is not an RFC 3339 time")))?;
             Some(at.as_millisecond())
         }
     };
@@ -271,7 +272,7 @@ fn duplex(frames: Stream) -> DuplexStream {
 }
 
 /// Turns a stream of frames into the two ends of a session.
-fn bridge(frames: Stream) -> (mpsc::Sender<SessionInput>, mpsc::Receiver<SessionOutput>) {
+fn bridge(frames: Stream) -> Session {
     let (input, mut typed) = mpsc::channel(QUEUE);
     let (out, output) = mpsc::channel(QUEUE);
     let (mut writer, mut reader) = frames.split();
@@ -298,6 +299,5 @@ fn bridge(frames: Stream) -> (mpsc::Sender<SessionInput>, mpsc::Receiver<Session
             }
         }
     });
-    (input, output)
+    Session { input, output }
 }
-

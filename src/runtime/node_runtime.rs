@@ -3,10 +3,10 @@ use super::api::{
     Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Image, RegistryAuth, Result, Runtime, RuntimeError, Sandbox,
     SandboxSpec, Session, Usage,
 };
-use super::containers::Containers;
+use super::containers::{self, Containers, PidNamespace};
 use super::images::{Images, MirrorRule};
 use super::network::{Backend, Cidr, Network, NetworkConfig};
-use super::sandbox::{Sandboxes, SandboxesConfig};
+use super::sandbox::{SandboxPaths, Sandboxes};
 use async_trait::async_trait;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -44,7 +44,13 @@ struct Inner {
     images: Images,
     containers: Containers,
     /// Made when the cluster has given this node its part of the pods' addresses.
-    sandboxes: OnceCell<Sandboxes>,
+    pods: OnceCell<Pods>,
+}
+
+/// What there is once the network is known.
+struct Pods {
+    sandboxes: Sandboxes,
+    network: Arc<Network>,
 }
 
 /// What the documents call their application, and what serves it here.
@@ -55,24 +61,25 @@ impl NodeRuntime {
     pub async fn new(config: NodeRuntimeConfig) -> Result<NodeRuntime> {
         let mut mirrors = vec![MirrorRule { from: BUILT_IN.0.into(), to: BUILT_IN.1.into() }];
         mirrors.extend(config.mirrors.iter().map(|(from, to)| MirrorRule { from: from.clone(), to: to.clone() }));
-        let images = Images::with_insecure(config.data_dir.join("images"), mirrors, config.program.clone(), config.insecure_registries.clone());
+        let images =
+            Images::with_insecure(config.data_dir.join("images"), mirrors, config.program.clone(), config.insecure_registries.clone());
         let images = images.map_err(RuntimeError::from)?;
         let containers = Containers::new(config.data_dir.join("containers"), config.cgroup.clone(), config.program.clone());
-        Ok(NodeRuntime { inner: Arc::new(Inner { config, images, containers, sandboxes: OnceCell::new() }) })
+        Ok(NodeRuntime { inner: Arc::new(Inner { config, images, containers, pods: OnceCell::new() }) })
     }
 
     /// The node's part of the pods' addresses is known: makes the network. A second call changes nothing.
     pub async fn set_pod_cidr(&self, cidr: &str) -> Result<()> {
         let part: Cidr = cidr.parse().map_err(|e| network_error(format!("podCIDR {cidr}: {e}")))?;
-        self.inner.sandboxes.get_or_try_init(|| self.open_sandboxes(part)).await.map(|_| ())
+        self.inner.pods.get_or_try_init(|| self.open(part)).await.map(|_| ())
     }
 
     /// The other nodes, by their part of the pods' addresses and their own address.
     pub async fn set_peers(&self, peers: &[(String, IpAddr)]) -> Result<()> {
-        let sandboxes = self.sandboxes_now()?;
+        let network = &self.pods()?.network;
         for (cidr, address) in peers {
             let (Ok(cidr), IpAddr::V4(address)) = (cidr.parse::<Cidr>(), address) else { continue };
-            sandboxes.network().ensure_peer(cidr, *address).await.map_err(network_error)?;
+            network.ensure_peer(cidr, *address).await?;
         }
         Ok(())
     }
@@ -95,16 +102,16 @@ impl NodeRuntime {
             self.remove_container(&container.spec.id).await?;
         }
         let part = Cidr::new(self.inner.config.cluster_cidr.address, 24).ok_or_else(|| network_error("no pod network"))?;
-        let sandboxes = self.inner.sandboxes.get_or_try_init(|| self.open_sandboxes(part)).await?;
-        for sandbox in sandboxes.list().await.map_err(sandbox_error)? {
-            sandboxes.remove(&sandbox.spec.uid).await.map_err(sandbox_error)?;
+        let pods = self.inner.pods.get_or_try_init(|| self.open(part)).await?;
+        for sandbox in pods.sandboxes.list().await? {
+            pods.sandboxes.remove(&sandbox.spec.uid).await?;
         }
-        sandboxes.network().purge().await.map_err(network_error)?;
+        pods.network.purge().await?;
         super::containers::remove_cgroup_tree(&self.inner.config.cgroup);
         Ok(())
     }
 
-    async fn open_sandboxes(&self, part: Cidr) -> Result<Sandboxes> {
+    async fn open(&self, part: Cidr) -> Result<Pods> {
         let config = &self.inner.config;
         let IpAddr::V4(address) = config.address else { return Err(network_error("the node needs an IPv4 address")) };
         let cluster = Cidr::new(config.cluster_cidr.address, config.cluster_cidr.prefix).ok_or_else(|| network_error("bad pod network"))?;
@@ -112,19 +119,41 @@ impl NodeRuntime {
         if config.vxlan {
             network.backend = Backend::Vxlan;
         }
-        let network = Arc::new(Network::new(network).await.map_err(network_error)?);
-        Sandboxes::new(SandboxesConfig {
-            dir: config.data_dir.join("sandboxes"),
-            cgroup: config.cgroup.clone(),
-            node_ip: IpAddr::V4(address),
-            program: config.program.clone(),
-            network,
-        })
-        .map_err(sandbox_error)
+        let network = Arc::new(Network::new(network).await?);
+        let place = config.data_dir.join("sandboxes");
+        let sandboxes = Sandboxes::new(place, network.clone(), config.cgroup.trim_start_matches('/'), config.program.clone())?;
+        Ok(Pods { sandboxes, network })
     }
 
-    fn sandboxes_now(&self) -> Result<&Sandboxes> {
-        self.inner.sandboxes.get().ok_or_else(|| RuntimeError::new("NetworkNotReady", "the node has no pod network yet: it waits for spec.podCIDR"))
+    /// What a container joins.
+    async fn places(&self, pod_uid: &str) -> Result<containers::SandboxPaths> {
+        let sandboxes = &self.pods()?.sandboxes;
+        let gone = || RuntimeError::new("CreateContainerError", format!("pod {pod_uid} has no sandbox"));
+        let paths: SandboxPaths = sandboxes.paths(pod_uid).ok_or_else(gone)?;
+        let host_pid = sandboxes.list().await?.iter().any(|s| s.spec.uid == pod_uid && s.spec.host_pid);
+        let pid = match paths.pid {
+            Some(path) => PidNamespace::Shared(path),
+            None if host_pid => PidNamespace::Host,
+            None => PidNamespace::Own,
+        };
+        Ok(containers::SandboxPaths {
+            net: paths.net,
+            ipc: paths.ipc,
+            uts: paths.uts,
+            pid,
+            shm: paths.shm,
+            hosts: paths.hosts,
+            resolv_conf: paths.resolv_conf,
+            hostname: paths.hostname,
+            cgroup: paths.cgroup,
+        })
+    }
+
+    fn pods(&self) -> Result<&Pods> {
+        self.inner
+            .pods
+            .get()
+            .ok_or_else(|| RuntimeError::new("NetworkNotReady", "the node has no pod network yet: it waits for spec.podCIDR"))
     }
 
     fn container_dir(&self, id: &str) -> PathBuf {
@@ -136,23 +165,19 @@ fn network_error(error: impl std::fmt::Display) -> RuntimeError {
     RuntimeError::new("NetworkError", error)
 }
 
-fn sandbox_error(error: impl std::fmt::Display) -> RuntimeError {
-    RuntimeError::new("FailedCreatePodSandBox", error)
-}
-
 #[async_trait]
 impl Runtime for NodeRuntime {
     async fn create_sandbox(&self, spec: SandboxSpec) -> Result<Sandbox> {
-        self.sandboxes_now()?.create(spec).await.map_err(sandbox_error)
+        Ok(self.pods()?.sandboxes.create(spec).await?)
     }
 
     async fn remove_sandbox(&self, pod_uid: &str) -> Result<()> {
-        self.sandboxes_now()?.remove(pod_uid).await.map_err(sandbox_error)
+        Ok(self.pods()?.sandboxes.remove(pod_uid).await?)
     }
 
     async fn sandboxes(&self) -> Result<Vec<Sandbox>> {
-        match self.inner.sandboxes.get() {
-            Some(sandboxes) => sandboxes.list().await.map_err(sandbox_error),
+        match self.inner.pods.get() {
+            Some(pods) => Ok(pods.sandboxes.list().await?),
             None => Ok(Vec::new()),
         }
     }
@@ -170,10 +195,11 @@ impl Runtime for NodeRuntime {
     }
 
     async fn start_container(&self, spec: ContainerSpec) -> Result<i32> {
-        let paths = self.sandboxes_now()?.paths(&spec.pod_uid).map_err(sandbox_error)?;
+        let paths = self.places(&spec.pod_uid).await?;
         let (images, image_id, directory) = (self.inner.images.clone(), spec.image_id.clone(), self.container_dir(&spec.id));
         let prepare = move || -> Result<_> {
-            std::fs::create_dir_all(&directory).map_err(|e| RuntimeError::new("CreateContainerError", format!("{}: {e}", directory.display())))?;
+            std::fs::create_dir_all(&directory)
+                .map_err(|e| RuntimeError::new("CreateContainerError", format!("{}: {e}", directory.display())))?;
             Ok((images.config(&image_id)?, images.rootfs(&image_id, &directory)?))
         };
         let prepared = tokio::task::spawn_blocking(prepare).await;
@@ -213,13 +239,16 @@ impl Runtime for NodeRuntime {
     }
 
     async fn dial(&self, pod_uid: &str, port: u16) -> Result<tokio::net::TcpStream> {
-        let sandboxes = self.sandboxes_now()?;
-        let paths = sandboxes.paths(pod_uid).map_err(sandbox_error)?;
-        let Some(netns) = paths.net else {
-            let local = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
-            return local.map_err(|e| RuntimeError::new("PortForwardError", format!("failed to connect to localhost:{port}: {e}")));
-        };
-        super::network::dial_in(&netns, port).await.map_err(|e| RuntimeError::new("PortForwardError", e))
+        let refused = |e: std::io::Error| RuntimeError::new("PortForwardError", format!("failed to connect to localhost:{port}: {e}"));
+        let connect = move || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        let netns = self.pods()?.sandboxes.paths(pod_uid).and_then(|p| p.net);
+        let connected = tokio::task::spawn_blocking(move || match netns {
+            Some(netns) => super::network::in_netns(&netns, connect),
+            None => connect(),
+        });
+        let stream = connected.await.map_err(|e| refused(std::io::Error::other(e)))?.map_err(refused)?;
+        stream.set_nonblocking(true).map_err(refused)?;
+        tokio::net::TcpStream::from_std(stream).map_err(refused)
     }
 
     async fn usage(&self, id: &str) -> Result<Usage> {

@@ -45,10 +45,20 @@ pub(super) struct Answer {
 
 enum Verdict {
     /// The commit's writes within the batch. `leaning`: there are some, or a check looked at a staged state.
-    Accepted { range: Range<usize>, leaning: bool },
-    Unexpected { shelf: Arc<str>, key: ObjectKey, found: Seen },
+    Accepted {
+        range: Range<usize>,
+        leaning: bool,
+    },
+    Unexpected {
+        shelf: Arc<str>,
+        key: ObjectKey,
+        found: Seen,
+    },
     /// `leaning`: the guard looked at a staged state, so its word holds only if the batch lands.
-    Guarded { error: ApiError, leaning: bool },
+    Guarded {
+        error: ApiError,
+        leaning: bool,
+    },
 }
 
 /// What became of the writes.

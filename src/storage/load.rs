@@ -14,7 +14,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Everything stored, by shelf, and the last revision.
-pub(super) fn load(store: &mut dyn Store, indexer: &dyn Fn(&str, &[u8]) -> Light) -> Result<(u64, HashMap<Arc<str>, Snapshot>), StoreError> {
+pub(super) fn load(
+    store: &mut dyn Store,
+    indexer: &dyn Fn(&str, &[u8]) -> Light,
+) -> Result<(u64, HashMap<Arc<str>, Snapshot>), StoreError> {
     let mut shelves: HashMap<Arc<str>, Snapshot> = HashMap::new();
     let mut words = Words::default();
     let mut broken = None;

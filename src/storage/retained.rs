@@ -53,7 +53,7 @@ mod tests {
         let start = Instant::now();
         let mut kept = Retained::default();
         for revision in 1..=70 {
-            let snapshot = Snapshot { revision, churn: revision << 20, ..Default::default() };
+            let snapshot = Snapshot::churned(revision << 20);
             kept.keep(revision, Arc::new(snapshot), start);
         }
         assert!(kept.find(6, start).is_none() && kept.find(7, start).is_some(), "the oldest six made room");

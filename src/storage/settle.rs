@@ -25,7 +25,8 @@ pub(super) fn settle(store: &mut dyn Store, writes: &[StoreWrite], last: u64) ->
     }
     // The transaction is atomic and the count fits; the records themselves must agree as well.
     let revisions: Vec<u64> = (last + 1..=now).collect();
-    let finals: HashMap<_, _> = writes.iter().zip(&revisions).map(|(write, revision)| ((&write.shelf, &write.key), (write, *revision))).collect();
+    let finals: HashMap<_, _> =
+        writes.iter().zip(&revisions).map(|(write, revision)| ((&write.shelf, &write.key), (write, *revision))).collect();
     for (write, revision) in finals.values() {
         let stored = store.read(&write.shelf, &write.key)?;
         let agrees = match (&stored, &write.record) {

@@ -23,9 +23,8 @@ pub struct Shelves {
 impl Shelves {
     pub(super) fn new(loaded: u64, snapshots: HashMap<Arc<str>, Snapshot>) -> Self {
         let clock = Arc::new(Clock { committed: AtomicU64::new(loaded), fanned_out: AtomicU64::new(loaded) });
-        let make = |(name, snapshot): (Arc<str>, Snapshot)| {
-            (name.clone(), Arc::new(Shelf::new(name, Snapshot { revision: loaded, ..snapshot }, loaded, clock.clone())))
-        };
+        let make =
+            |(name, snapshot): (Arc<str>, Snapshot)| (name.clone(), Arc::new(Shelf::new(name, snapshot.at(loaded), loaded, clock.clone())));
         let by_name = snapshots.into_iter().map(make).collect();
         Shelves { by_name: RwLock::new(by_name), clock, loaded }
     }
@@ -41,7 +40,7 @@ impl Shelves {
         }
         let name: Arc<str> = name.into();
         // Nothing was ever written to it, so its events are known from the load on.
-        let empty = Snapshot { revision: self.loaded, ..Default::default() };
+        let empty = Snapshot::default().at(self.loaded);
         let shelf = Arc::new(Shelf::new(name.clone(), empty, self.loaded, self.clock.clone()));
         by_name.insert(name, shelf.clone());
         shelf

@@ -16,9 +16,9 @@ type Names = OrdMap<Arc<str>, Arc<Entry>>;
 pub struct Snapshot {
     /// The revision of the last change to this shelf; of the load when there was none since.
     pub revision: u64,
-    pub(super) namespaces: OrdMap<Arc<str>, Names>,
-    pub(super) len: usize,
-    pub(super) bytes: usize,
+    namespaces: OrdMap<Arc<str>, Names>,
+    len: usize,
+    bytes: usize,
     /// Bytes replaced or deleted since the start: the difference between two snapshots bounds what the older keeps alive.
     pub(super) churn: u64,
 }
@@ -81,6 +81,11 @@ impl Snapshot {
         Some(names.range::<_, str>((bound, Bound::Unbounded)).map(|(_, entry)| entry))
     }
 
+    /// The same objects, said to be of this revision.
+    pub(super) fn at(self, revision: u64) -> Snapshot {
+        Snapshot { revision, ..self }
+    }
+
     /// Puts an entry at its key.
     pub(super) fn put(&mut self, entry: Arc<Entry>) {
         let added = entry.body.len() + ENTRY_OVERHEAD;
@@ -113,6 +118,12 @@ impl Snapshot {
             self.len -= 1;
             self.forget(&old);
         }
+    }
+
+    /// An empty one after that much churn.
+    #[cfg(test)]
+    pub(super) fn churned(churn: u64) -> Snapshot {
+        Snapshot { churn, ..Default::default() }
     }
 
     fn forget(&mut self, old: &Entry) {

@@ -40,8 +40,8 @@ pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, s
     run.controller("namespace", || Namespaces);
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
-    let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr.clone());
-    run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods.clone()), time::now()));
+    let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
+    run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), time::now()));
     let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
     let eyes = cluster.clone();
     guardian.start(arbiter, &mailbox, MAILBOX, move || Scheduler::new(DEFAULT_SCHEDULER, eyes.clone(), eyes.clone()));

@@ -44,7 +44,13 @@ pub struct Served {
 
 impl Kinds {
     /// Starts an actor for every kind on `arbiter`.
-    pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, committer: &Committer, shelves: Arc<Shelves>, limits: WriteLimits) -> Arc<Kinds> {
+    pub fn start(
+        guardian: &Guardian,
+        arbiter: &ArbiterHandle,
+        committer: &Committer,
+        shelves: Arc<Shelves>,
+        limits: WriteLimits,
+    ) -> Arc<Kinds> {
         let namespaces = shelves.shelf("namespaces");
         let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits };
         for kind in super::all() {

@@ -22,7 +22,14 @@ pub static KIND: Kind = Kind {
     },
     codec: &NODE,
     schema: "Node",
-    rules: Rules { default, validate_update, light: |o| Light::Node(Box::new(node_light(o))), fields: &["spec.unschedulable"], field, ..PLAIN },
+    rules: Rules {
+        default,
+        validate_update,
+        light: |o| Light::Node(Box::new(node_light(o))),
+        fields: &["spec.unschedulable"],
+        field,
+        ..PLAIN
+    },
     columns: COLUMNS,
     row,
 };

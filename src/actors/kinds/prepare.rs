@@ -134,16 +134,15 @@ fn keep_metadata(kind: &Kind, old: &Value, body: &mut Value) -> Result<(), ApiEr
     if let Some(given) = body["metadata"]["name"].as_str()
         && given != name
     {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({name})"
-        )));
+        return Err(ApiError::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")));
     }
     let meta = metadata(body);
     meta.insert("name".into(), name.into());
     if resource.namespaced {
         meta.insert("namespace".into(), held["namespace"].clone());
     }
-    let kept = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName", "resourceVersion"];
+    let kept =
+        ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName", "resourceVersion"];
     for field in kept {
         match held.get(field) {
             Some(value) => meta.insert(field.into(), value.clone()),

@@ -51,7 +51,8 @@ fn validate(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
     let mut errors = validate_replicas(spec);
     let selector = &spec["selector"];
-    let empty = |field: &str| selector[field].as_array().is_none_or(Vec::is_empty) && selector[field].as_object().is_none_or(|m| m.is_empty());
+    let empty =
+        |field: &str| selector[field].as_array().is_none_or(Vec::is_empty) && selector[field].as_object().is_none_or(|m| m.is_empty());
     if empty("matchLabels") && empty("matchExpressions") {
         errors.push(FieldError::invalid("spec.selector", selector.clone(), "empty selector is invalid for deployment"));
         return errors;

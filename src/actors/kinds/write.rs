@@ -19,9 +19,21 @@ pub struct WriteRequest {
 pub enum WriteOp {
     /// The object is decoded, defaulted and validated (see [`super::prepare_create`]).
     Create(Box<Value>),
-    Update { key: ObjectKey, part: Part, body: Box<Value> },
-    Patch { key: ObjectKey, part: Part, patch: Patch, strict: bool },
-    Delete { key: ObjectKey, options: DeleteOptions },
+    Update {
+        key: ObjectKey,
+        part: Part,
+        body: Box<Value>,
+    },
+    Patch {
+        key: ObjectKey,
+        part: Part,
+        patch: Patch,
+        strict: bool,
+    },
+    Delete {
+        key: ObjectKey,
+        options: DeleteOptions,
+    },
 }
 
 /// Which part of the object a write is for: the object itself, or a subresource.

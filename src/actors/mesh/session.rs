@@ -50,9 +50,7 @@ pub fn frame_of_output(output: SessionOutput) -> Frame {
         SessionOutput::Stdout(bytes) => Frame::Data { channel: STDOUT, bytes },
         SessionOutput::Stderr(bytes) => Frame::Data { channel: STDERR, bytes },
         SessionOutput::Exit(code) => Frame::Data { channel: STATUS, bytes: exit_status(code).to_string().into() },
-        SessionOutput::Failed(why) => {
-            Frame::Data { channel: STATUS, bytes: ApiError::internal(why).to_status().to_string().into() }
-        }
+        SessionOutput::Failed(why) => Frame::Data { channel: STATUS, bytes: ApiError::internal(why).to_status().to_string().into() },
     }
 }
 
@@ -95,12 +93,8 @@ mod tests {
 
     #[test]
     fn both_ends_agree() {
-        let outputs = [
-            SessionOutput::Stdout("a".into()),
-            SessionOutput::Stderr("b".into()),
-            SessionOutput::Exit(0),
-            SessionOutput::Exit(3),
-        ];
+        let outputs =
+            [SessionOutput::Stdout("a".into()), SessionOutput::Stderr("b".into()), SessionOutput::Exit(0), SessionOutput::Exit(3)];
         for output in outputs {
             assert_eq!(output_of_frame(frame_of_output(output.clone())), Some(output));
         }

@@ -37,10 +37,16 @@ impl Documents {
         let parts: Vec<&str> = request.path.split('/').filter(|p| !p.is_empty()).collect();
         let resources = || self.resources.iter().copied();
         match parts.as_slice() {
-            ["api"] => Ok(self.discovery(request, |v| discovery::aggregated_api(resources(), v), || {
-                Some(discovery::api_versions(resources(), &self.server_address))
-            })?),
-            ["apis"] => Ok(self.discovery(request, |v| discovery::aggregated_apis(resources(), v), || Some(discovery::api_group_list(resources())))?),
+            ["api"] => Ok(self.discovery(
+                request,
+                |v| discovery::aggregated_api(resources(), v),
+                || Some(discovery::api_versions(resources(), &self.server_address)),
+            )?),
+            ["apis"] => Ok(self.discovery(
+                request,
+                |v| discovery::aggregated_apis(resources(), v),
+                || Some(discovery::api_group_list(resources())),
+            )?),
             ["api", version] => plain(discovery::api_resource_list(resources(), "", version), request),
             ["apis", group] => plain(discovery::api_group(resources(), group), request),
             ["apis", group, version] => plain(discovery::api_resource_list(resources(), group, version), request),
@@ -110,13 +116,19 @@ impl Documents {
         } else {
             text.push_str("ok");
         }
-        Ok(Answer { code: if good { 200 } else { 500 }, content_type: "text/plain; charset=utf-8", body: text.into(), ..Default::default() })
+        Ok(Answer {
+            code: if good { 200 } else { 500 },
+            content_type: "text/plain; charset=utf-8",
+            body: text.into(),
+            ..Default::default()
+        })
     }
 
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-            .map(String::from)
-            .to_vec();
+        let mut paths: Vec<String> =
+            ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+                .map(String::from)
+                .to_vec();
         for resource in &self.resources {
             let prefix = if resource.group.is_empty() { "/api/" } else { "/apis/" };
             paths.push(format!("{prefix}{}", resource.api_version()));

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 /// Objects per kind, revisions, and every actor's counters.
 pub fn metrics_text(kinds: &Kinds, registry: &Registry) -> String {
-    let mut out = String::from("# HELP apiserver_resource_objects Number of stored objects, by resource.\n# TYPE apiserver_resource_objects gauge\n");
+    let mut out =
+        String::from("# HELP apiserver_resource_objects Number of stored objects, by resource.\n# TYPE apiserver_resource_objects gauge\n");
     for served in kinds.iter() {
         let resource = &served.kind.resource;
         let count = served.shelf.snapshot().len();

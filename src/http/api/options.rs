@@ -93,7 +93,8 @@ pub enum FieldValidation {
 pub fn delete_options(body: &Value, query: &Query) -> Result<DeleteOptions, ApiError> {
     let text = |v: &Value| v.as_str().filter(|t| !t.is_empty()).map(str::to_string);
     let mut policy = text(&body["propagationPolicy"]).unwrap_or_else(|| query.get("propagationPolicy").to_string());
-    let orphans = body["orphanDependents"].as_bool().or_else(|| (!query.get("orphanDependents").is_empty()).then(|| query.flag("orphanDependents")));
+    let orphans =
+        body["orphanDependents"].as_bool().or_else(|| (!query.get("orphanDependents").is_empty()).then(|| query.flag("orphanDependents")));
     if let Some(orphans) = orphans {
         if !policy.is_empty() {
             return Err(ApiError::bad_request("orphanDependents and deletionPropagation cannot be both set"));

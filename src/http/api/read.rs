@@ -74,7 +74,9 @@ impl Gateway {
             return Ok((revision, snapshot));
         }
         let asked: u64 = asked.parse().map_err(|_| {
-            ApiError::bad_request(format!("resourceVersion: Invalid value: \"{asked}\": strconv.ParseUint: parsing \"{asked}\": invalid syntax"))
+            ApiError::bad_request(format!(
+                "resourceVersion: Invalid value: \"{asked}\": strconv.ParseUint: parsing \"{asked}\": invalid syntax"
+            ))
         })?;
         match matching {
             "Exact" if asked == 0 => Err(ApiError::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"")),

@@ -3,7 +3,9 @@ use super::gateway::Answer;
 use super::options::Query;
 use crate::actors::kinds::{Kind, Outcome};
 use crate::protocol::status::ApiError;
-use crate::protocol::table::{Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object};
+use crate::protocol::table::{
+    Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object,
+};
 use crate::protocol::time;
 use crate::storage::Entry;
 use bytes::{BufMut, Bytes, BytesMut};

@@ -9,8 +9,8 @@ use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
 use crate::http::pods::PodStreams;
 use crate::protocol::status::ApiError;
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -31,8 +31,15 @@ pub struct ServerState {
 /// The application that one worker serves.
 pub fn app(
     state: Arc<ServerState>,
-) -> App<impl actix_web::dev::ServiceFactory<actix_web::dev::ServiceRequest, Config = (), Response = actix_web::dev::ServiceResponse, Error = actix_web::Error, InitError = ()>>
-{
+) -> App<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
     App::new().app_data(web::Data::from(state)).default_service(web::to(serve))
 }
 
@@ -119,11 +126,14 @@ fn whole(answer: Answer) -> HttpResponse {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
     for warning in &answer.warnings {
-        let text: String = warning.chars().flat_map(|c| match c {
-            '"' | '\\' => vec!['\\', c],
-            c if c.is_control() => vec![' '],
-            c => vec![c],
-        }).collect();
+        let text: String = warning
+            .chars()
+            .flat_map(|c| match c {
+                '"' | '\\' => vec!['\\', c],
+                c if c.is_control() => vec![' '],
+                c => vec![c],
+            })
+            .collect();
         response.append_header((header::WARNING, format!("299 - \"{text}\"")));
     }
     response.body(answer.body)

@@ -53,16 +53,18 @@ impl Gateway {
         let revision: u64 = match asked {
             "" => 0,
             text => text.parse().map_err(|_| {
-                ApiError::bad_request(format!("resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"))
+                ApiError::bad_request(format!(
+                    "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+                ))
             })?,
         };
         // No revision, or 0, means: what there is, then what comes; sendInitialEvents=false means: only what comes.
         let from_now = initial || (revision == 0 && query.get("sendInitialEvents").is_empty());
         let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
         let hub = served.shelf.hub();
-        let mut subscription = hub
-            .subscribe(start, selection.namespace.clone(), selection.name.clone(), selection.filter.clone(), QUEUE)
-            .map_err(|_| ApiError::expired(format!("too old resource version: {revision} ({})", self.kinds.shelves.committed())))?;
+        let mut subscription =
+            hub.subscribe(start, selection.namespace.clone(), selection.name.clone(), selection.filter.clone(), QUEUE)
+                .map_err(|_| ApiError::expired(format!("too old resource version: {revision} ({})", self.kinds.shelves.committed())))?;
         let snapshot = subscription.initial.take().filter(|_| from_now);
         let entries = snapshot.as_ref().map(|s| super::read::page(s, &selection, None, 0).0).unwrap_or_default();
         let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
@@ -187,7 +189,9 @@ impl WatchStream {
         }
         let resource = &self.kind.resource;
         let object = match self.shape {
-            Shape::PartialObject(version) => json!({ "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata }),
+            Shape::PartialObject(version) => {
+                json!({ "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata })
+            }
             Shape::Table(version) => json!({
                 "kind": "Table", "apiVersion": version.api_version(), "metadata": { "resourceVersion": revision.to_string() },
                 "columnDefinitions": null, "rows": [{ "cells": [], "object": { "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata } }],

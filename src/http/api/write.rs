@@ -195,10 +195,9 @@ fn check_type(served: &Served, body: &[u8]) -> Result<(), ApiError> {
 
 fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
     match value["metadata"]["name"].as_str() {
-        Some(name) if !name.is_empty() && name != target.name => Err(ApiError::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            target.name
-        ))),
+        Some(name) if !name.is_empty() && name != target.name => {
+            Err(ApiError::bad_request(format!("the name of the object ({name}) does not match the name on the URL ({})", target.name)))
+        }
         _ => Ok(()),
     }
 }
@@ -220,7 +219,8 @@ fn options_body(request: &ApiRequest) -> Result<Value, ApiError> {
     if request.body.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&json_body(request)?).map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}")))
+    serde_json::from_slice(&json_body(request)?)
+        .map_err(|e| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {e}")))
 }
 
 fn media_type(content_type: &str) -> String {

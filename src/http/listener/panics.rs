@@ -28,11 +28,11 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let service = ServiceFactoryExt::<Request>::map_err(service, Into::<Response<BoxBody>>::into);
+    let service = service.map_err(Into::<Response<BoxBody>>::into);
     apply_fn_factory(service, |request: Request, service: &_| {
         let path = request.path().to_string();
         // The call may panic before there is a future, and the future may panic when it is polled.
-        let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+        let called = catch_unwind(AssertUnwindSafe(|| Service::call(service, request)));
         async move {
             let outcome = match called {
                 Ok(future) => AssertUnwindSafe(future).catch_unwind().await,

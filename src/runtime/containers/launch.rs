@@ -1,6 +1,7 @@
 //! The blocking half: laying out a container's state directory, starting its shim, finding containers again, removing them.
-use super::spec::{Accounts, ImageConfig, SandboxPaths, runtime_spec};
+use super::spec::{Accounts, SandboxPaths, runtime_spec};
 use crate::runtime::api::{ContainerSpec, Exit, Result, RuntimeError, Usage};
+use crate::runtime::images::ImageConfig;
 use crate::runtime::shim::{SHIM, ShimOrder, ShimReport, proc_start_time};
 use libcgroups::common::{CgroupConfig, CgroupManager, create_cgroup_manager};
 use libcontainer::container::Container;
@@ -41,7 +42,7 @@ pub fn launch(launch: &Launch) -> Result<ShimReport> {
     let spec = &launch.spec;
     let bundle = launch.directory.join("bundle");
     std::fs::create_dir_all(&bundle).map_err(told("cannot make the container's directory"))?;
-    let cgroup = format!("{}/pod{}/{}", launch.cgroup, spec.pod_uid, spec.name_with_attempt());
+    let cgroup = launch.sandbox.cgroup.join(spec.name_with_attempt()).to_string_lossy().into_owned();
     let accounts = Accounts { passwd: read_inside(&launch.rootfs, "etc/passwd"), group: read_inside(&launch.rootfs, "etc/group") };
     let mut config = runtime_spec(spec, &launch.image, &launch.sandbox, &accounts, &cgroup, &held_capabilities())?;
     config["root"]["path"] = launch.rootfs.to_string_lossy().into();
@@ -129,7 +130,8 @@ pub fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
 /// A small file of the image, looked up as if the image were the root: no link leads out of it.
 fn read_inside(rootfs: &Path, path: &str) -> String {
     let Ok(root) = File::open(rootfs) else { return String::new() };
-    let how = OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how =
+        OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let Ok(fd) = openat2(&root, path, how) else { return String::new() };
     let mut text = Vec::new();
     let _ = File::from(fd).take(ACCOUNTS_MAX).read_to_end(&mut text);
@@ -139,7 +141,8 @@ fn read_inside(rootfs: &Path, path: &str) -> String {
 fn held_capabilities() -> Vec<String> {
     let all = caps::all();
     let held = |c: &caps::Capability| {
-        caps::has_cap(None, caps::CapSet::Bounding, *c).unwrap_or(false) && caps::has_cap(None, caps::CapSet::Permitted, *c).unwrap_or(false)
+        caps::has_cap(None, caps::CapSet::Bounding, *c).unwrap_or(false)
+            && caps::has_cap(None, caps::CapSet::Permitted, *c).unwrap_or(false)
     };
     let mut names: Vec<String> = all.into_iter().filter(held).map(|c| c.to_string()).collect();
     names.sort();
@@ -209,6 +212,22 @@ pub fn remove_cgroup(cgroup: &Path) {
     for root in cgroup_roots() {
         let _ = std::fs::remove_dir(root.join(relative));
     }
+}
+
+/// Removes a cgroup and every one below it from every controller; those with processes in them stay.
+pub fn remove_cgroup_tree(cgroup: &str) {
+    for root in cgroup_roots() {
+        remove_below(&root.join(cgroup.trim_start_matches('/')));
+    }
+}
+
+fn remove_below(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            remove_below(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// What a cgroup uses.

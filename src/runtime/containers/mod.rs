@@ -4,10 +4,11 @@ pub mod logs;
 mod session;
 mod spec;
 
-pub use launch::cgroup_roots;
-pub use spec::{ImageConfig, SandboxPaths};
+pub use launch::{cgroup_roots, remove_cgroup_tree};
+pub use spec::{PidNamespace, SandboxPaths};
 
 use super::api::{Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Exit, Result, RuntimeError, Session, Usage};
+use super::images::ImageConfig;
 use super::shim::{ShimOrder, ShimReport, proc_start_time};
 use std::collections::HashMap;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -58,7 +59,8 @@ impl Containers {
         let (cgroup, program, root) = (self.inner.cgroup.clone(), self.inner.program.clone(), self.inner.root.clone());
         let id = spec.id.clone();
         let pod_uid = spec.pod_uid.clone();
-        let report = blocking(move || launch::launch(&launch::Launch { spec, image, rootfs, sandbox, directory, cgroup, program, root })).await?;
+        let report =
+            blocking(move || launch::launch(&launch::Launch { spec, image, rootfs, sandbox, directory, cgroup, program, root })).await?;
         let pid = report.pid;
         self.watch(id, pod_uid, report);
         Ok(pid)
@@ -139,7 +141,10 @@ impl Containers {
     }
 
     fn directory(&self, id: &str) -> Result<PathBuf> {
-        let safe = !id.is_empty() && id.len() <= 255 && !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        let safe = !id.is_empty()
+            && id.len() <= 255
+            && !id.starts_with('.')
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !safe {
             return Err(RuntimeError::new("InvalidContainer", format!("\"{id}\" cannot be a container's id")));
         }

@@ -69,7 +69,12 @@ fn with_pipes(mut child: Child, mut inputs: mpsc::Receiver<SessionInput>, output
     tokio::spawn(finish(child, typing, [out, err], outputs));
 }
 
-fn with_terminal(child: Child, terminal: OwnedFd, mut inputs: mpsc::Receiver<SessionInput>, outputs: mpsc::Sender<SessionOutput>) -> Result<()> {
+fn with_terminal(
+    child: Child,
+    terminal: OwnedFd,
+    mut inputs: mpsc::Receiver<SessionInput>,
+    outputs: mpsc::Sender<SessionOutput>,
+) -> Result<()> {
     let failed = |e: std::io::Error| RuntimeError::new("ExecError", format!("cannot use the terminal: {e}"));
     let reader = Terminal::new(terminal.try_clone().map_err(failed)?).map_err(failed)?;
     let writer = Arc::new(Terminal::new(terminal).map_err(failed)?);

@@ -1,20 +1,9 @@
 //! From a resolved container to an OCI runtime configuration: pure, apart from looking up names in the image's own
 //! `/etc/passwd` and `/etc/group`, whose text is handed in.
 use crate::runtime::api::{ContainerSpec, Mount, Result, RuntimeError, Security};
+use crate::runtime::images::ImageConfig;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-
-/// What an image says about how to run it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ImageConfig {
-    pub entrypoint: Vec<String>,
-    pub cmd: Vec<String>,
-    /// `KEY=value`
-    pub env: Vec<String>,
-    /// `user`, `uid`, `user:group`, `uid:gid`, or empty.
-    pub user: String,
-    pub working_dir: String,
-}
 
 /// What a container shares with its pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +18,8 @@ pub struct SandboxPaths {
     pub hosts: PathBuf,
     pub resolv_conf: PathBuf,
     pub hostname: PathBuf,
+    /// The pod's cgroup below every controller.
+    pub cgroup: PathBuf,
 }
 
 /// Which processes a container sees.
@@ -52,19 +43,48 @@ pub struct Accounts {
 
 /// What containerd gives to every container.
 const CAPABILITIES: &[&str] = &[
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT",
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
 ];
 
 const MASKED: &[&str] = &[
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The whole configuration. `held` are the capabilities that this process may pass on.
-pub fn runtime_spec(spec: &ContainerSpec, image: &ImageConfig, sandbox: &SandboxPaths, accounts: &Accounts, cgroup: &str, held: &[String]) -> Result<Value> {
+pub fn runtime_spec(
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    sandbox: &SandboxPaths,
+    accounts: &Accounts,
+    cgroup: &str,
+    held: &[String],
+) -> Result<Value> {
     let process = process(spec, image, accounts, held)?;
     let privileged = spec.security.privileged;
     let mut linux = json!({
@@ -162,7 +182,8 @@ fn user(spec: &ContainerSpec, image: &ImageConfig, accounts: &Accounts) -> Resul
             Err(_) => {
                 let found = account(&|n, _| n == text);
                 let uid = found.as_ref().map(|a| a.0);
-                let missing = || RuntimeError::new("RunContainerError", format!("unable to find user {text}: no matching entries in passwd file"));
+                let missing =
+                    || RuntimeError::new("RunContainerError", format!("unable to find user {text}: no matching entries in passwd file"));
                 (uid.ok_or_else(missing)?, found)
             }
         },
@@ -200,7 +221,8 @@ fn capabilities(security: &Security, held: &[String]) -> Vec<String> {
         return held.to_vec();
     }
     let plain = |name: &String| name.trim_start_matches("CAP_").to_ascii_uppercase();
-    let (add, drop): (Vec<String>, Vec<String>) = (security.add_capabilities.iter().map(plain).collect(), security.drop_capabilities.iter().map(plain).collect());
+    let (add, drop): (Vec<String>, Vec<String>) =
+        (security.add_capabilities.iter().map(plain).collect(), security.drop_capabilities.iter().map(plain).collect());
     let all = |list: &[String]| list.iter().any(|c| c == "ALL");
     let wanted = |name: &str| {
         let named = add.iter().any(|c| c == name);
@@ -314,7 +336,7 @@ mod tests {
         let found = user(&ContainerSpec::default(), &image, &accounts).unwrap();
         assert_eq!(found, json!({ "uid": 33, "gid": 34, "additionalGids": [34, 50] }));
         let strict = ContainerSpec { security: Security { run_as_non_root: true, ..Default::default() }, ..Default::default() };
-        let refused = user(&strict, &super::ImageConfig::default(), &accounts).unwrap_err();
+        let refused = user(&strict, &ImageConfig::default(), &accounts).unwrap_err();
         assert_eq!(refused.message, "container has runAsNonRoot and image will run as root");
     }
 

@@ -144,8 +144,8 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest> {
             if layers.len() > LAYERS_MAX {
                 return Err(ImageError::content(format!("image has {} layers, more than {LAYERS_MAX}", layers.len())));
             }
-            let [config] = <[Descriptor; 1]>::try_from(checked(vec![config])?)
-                .map_err(|_| ImageError::content("manifest: no configuration"))?;
+            let [config] =
+                <[Descriptor; 1]>::try_from(checked(vec![config])?).map_err(|_| ImageError::content("manifest: no configuration"))?;
             Ok(Manifest::Image { config, layers })
         }
         (None, _, Some(manifests)) => Ok(Manifest::Index(checked(manifests)?)),
@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn null_fields_of_old_builders_are_empty() {
-        let parsed = parse_config(br#"{"config":{"Cmd":["sh"],"Entrypoint":null,"Env":null,"ExposedPorts":{"80/tcp":{}}},"rootfs":{"type":"layers"}}"#);
+        let parsed = parse_config(
+            br#"{"config":{"Cmd":["sh"],"Entrypoint":null,"Env":null,"ExposedPorts":{"80/tcp":{}}},"rootfs":{"type":"layers"}}"#,
+        );
         let process = parsed.unwrap().process;
         assert_eq!((process.cmd, process.exposed), (vec!["sh".to_owned()], vec!["80/tcp".to_owned()]));
     }

@@ -176,9 +176,9 @@ fn refused(what: &impl std::fmt::Display, error: &OciDistributionError) -> Image
         OciDistributionError::ServerError { code: 404, .. } | OciDistributionError::ImageManifestNotFoundError(_) => {
             format!("failed to resolve reference \"{what}\": {what}: not found")
         }
-        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => format!(
-            "failed to resolve reference \"{what}\": pull access denied, repository does not exist or may require authorization"
-        ),
+        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
+            format!("failed to resolve reference \"{what}\": pull access denied, repository does not exist or may require authorization")
+        }
         other => format!("{what}: {}", chain(other)),
     };
     ImageError::Pull { name: what.to_string(), why }

@@ -143,8 +143,7 @@ fn head(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
 fn answer(request: &Request, host: &str) -> String {
     let body = format!("You've hit {host}\n");
     let connection = if request.close { "close" } else { "keep-alive" };
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n", body.len());
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n", body.len());
     if request.is_head { head } else { head + &body }
 }
 

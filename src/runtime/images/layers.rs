@@ -45,7 +45,7 @@ impl Layers {
 
     /// Unpacks a packed layer to its place; answers with its size. Whatever goes wrong leaves nothing behind.
     pub async fn unpack(&self, blob: &Path, diff_id: &str) -> Result<u64> {
-        let _slot = self.slots.acquire().await.map_err(|e| ImageError::content(e))?;
+        let _slot = self.slots.acquire().await.map_err(ImageError::content)?;
         let temporary = self.staging("layer");
         std::fs::create_dir(&temporary).map_err(|e| ImageError::io("create", &temporary, e))?;
         let scratch = Scratch(temporary.clone());
@@ -87,7 +87,7 @@ impl Layers {
 
 /// What a layer may take: nine tenths of the free space.
 pub(super) fn budget(directory: &Path) -> u64 {
-    let free = nix::sys::statvfs::statvfs(directory).map(|fs| fs.blocks_available() as u64 * fs.fragment_size() as u64);
+    let free = nix::sys::statvfs::statvfs(directory).map(|fs| fs.blocks_available() * fs.fragment_size());
     free.map_or(LAYER_MAX, |free| (free / 10 * 9).min(LAYER_MAX))
 }
 

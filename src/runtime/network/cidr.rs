@@ -82,7 +82,10 @@ mod tests {
     fn ranges() {
         let range: Cidr = "10.244.3.77/26".parse().unwrap();
         assert_eq!(range.to_string(), "10.244.3.64/26");
-        assert_eq!((range.size(), range.nth(1), range.position(Ipv4Addr::new(10, 244, 3, 127))), (64, Ipv4Addr::new(10, 244, 3, 65), Some(63)));
+        assert_eq!(
+            (range.size(), range.nth(1), range.position(Ipv4Addr::new(10, 244, 3, 127))),
+            (64, Ipv4Addr::new(10, 244, 3, 65), Some(63))
+        );
         assert!(!range.contains(Ipv4Addr::new(10, 244, 3, 128)));
         let all: Cidr = "0.0.0.0/0".parse().unwrap();
         assert!(all.contains(Ipv4Addr::BROADCAST) && all.size() == 1 << 32);

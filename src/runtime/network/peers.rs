@@ -52,7 +52,9 @@ async fn on_link(handle: &Handle, config: &NetworkConfig, node_ip: Ipv4Addr) -> 
             continue;
         }
         let covers = |attribute: &AddressAttribute| match attribute {
-            AddressAttribute::Address(IpAddr::V4(own)) => Cidr::new(*own, address.header.prefix_len).is_some_and(|net| net.contains(node_ip)),
+            AddressAttribute::Address(IpAddr::V4(own)) => {
+                Cidr::new(*own, address.header.prefix_len).is_some_and(|net| net.contains(node_ip))
+            }
             _ => false,
         };
         if address.attributes.iter().any(covers) {

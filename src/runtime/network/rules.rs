@@ -43,13 +43,8 @@ pub(crate) async fn apply(thread: &NetThread, text: String) -> Result<()> {
 
 fn feed(text: &str) -> Result<()> {
     let failed = |e: std::io::Error| NetworkError::Rules(e.to_string());
-    let mut nft = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut nft =
+        Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     // When nft ends early its complaint says more than the broken pipe.
     let written = nft.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
     let output = nft.wait_with_output().map_err(failed)?;

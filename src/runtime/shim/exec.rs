@@ -176,8 +176,7 @@ fn prepare(order: &ExecOrder, process: &Value) -> Result<Program, Failure> {
 fn become_user(process: &Value) -> Result<(), Failure> {
     let user = &process["user"];
     let number = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    let groups: Vec<Gid> =
-        user["additionalGids"].as_array().into_iter().flatten().map(|g| Gid::from_raw(number(g))).collect();
+    let groups: Vec<Gid> = user["additionalGids"].as_array().into_iter().flatten().map(|g| Gid::from_raw(number(g))).collect();
     let bounding = capabilities(&process["capabilities"]["bounding"]);
     for capability in caps::all() {
         if !bounding.contains(&capability) && caps::has_cap(None, caps::CapSet::Bounding, capability).unwrap_or(false) {
@@ -219,7 +218,8 @@ fn find(command: &[String], environment: &[&str]) -> Result<PathBuf, Failure> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
-    let path = environment.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let path =
+        environment.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     let found = path.split(':').map(|dir| Path::new(if dir.is_empty() { "." } else { dir }).join(name)).find(|p| p.is_file());
     found.ok_or_else(|| {
         let text = format!("exec failed: unable to start container process: exec: \"{name}\": executable file not found in $PATH");

@@ -30,7 +30,7 @@ pub fn intercept() -> Option<ExitCode> {
         SHIM => Some(container::main(&rest)),
         EXEC => Some(exec::main()),
         UNPACK => Some(super::images::unpack_main(&rest)),
-        PAUSE => Some(process::pause()),
+        PAUSE => Some(super::sandbox::pause_main()),
         _ => None,
     }
 }

@@ -1,7 +1,5 @@
 //! What every such process does to itself first.
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use std::process::ExitCode;
 
 /// Gives every signal its default meaning and unblocks all: Rust ignores SIGPIPE, and that would leak into containers.
 pub fn reset_signals() {
@@ -21,23 +19,4 @@ pub fn proc_start_time(pid: i32) -> Option<u64> {
     // The command's name may hold anything, even parentheses; the fields begin behind the last one.
     let fields = stat.rsplit_once(')')?.1;
     fields.split_whitespace().nth(19)?.parse().ok()
-}
-
-/// The first process of a shared pid namespace: reaps orphans until it is told to end.
-pub fn pause() -> ExitCode {
-    let mut set = SigSet::empty();
-    for number in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
-        set.add(number);
-    }
-    if set.thread_block().is_err() {
-        return ExitCode::FAILURE;
-    }
-    loop {
-        match set.wait() {
-            Ok(Signal::SIGCHLD) => {
-                while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive) {}
-            }
-            _ => return ExitCode::SUCCESS,
-        }
-    }
 }

@@ -31,5 +31,6 @@ pub fn tmpfs(path: &Path, size: u64) -> Result<()> {
         return Ok(());
     }
     let options = if size == 0 { "mode=0777".to_owned() } else { format!("mode=0777,size={size}") };
-    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).map_err(|e| VolumeError::io("mount tmpfs at", path, e))
+    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+        .map_err(|e| VolumeError::io("mount tmpfs at", path, e))
 }

@@ -95,10 +95,7 @@ fn empty_dirs_and_host_paths() {
 
     let message = |path: &Path, kind| host_path(path, kind).unwrap_err().to_string();
     let absent = dir.path().join("absent");
-    assert_eq!(
-        message(&absent, HostPathType::Directory),
-        format!("hostPath type check failed: {} is not a directory", absent.display())
-    );
+    assert_eq!(message(&absent, HostPathType::Directory), format!("hostPath type check failed: {} is not a directory", absent.display()));
     assert_eq!(message(Path::new("/dev/null"), HostPathType::Socket), "hostPath type check failed: /dev/null is not a socket file");
     host_path(Path::new("/dev/null"), HostPathType::CharDevice).unwrap();
     host_path(&absent, HostPathType::DirectoryOrCreate).unwrap();

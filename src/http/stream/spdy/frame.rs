@@ -29,17 +29,45 @@ pub const RST_CANCEL: u32 = 5;
 /// What a peer can say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
-    SynStream { id: u32, fin: bool, headers: Headers },
-    SynReply { id: u32, fin: bool, headers: Headers },
-    RstStream { id: u32, status: u32 },
+    SynStream {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    SynReply {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    RstStream {
+        id: u32,
+        status: u32,
+    },
     /// Of all settings only the initial window concerns us.
-    Settings { initial_window: Option<u32> },
-    Ping { id: u32 },
-    GoAway { last: u32 },
-    Headers { id: u32, fin: bool, headers: Headers },
-    WindowUpdate { id: u32, delta: u32 },
+    Settings {
+        initial_window: Option<u32>,
+    },
+    Ping {
+        id: u32,
+    },
+    GoAway {
+        last: u32,
+    },
+    Headers {
+        id: u32,
+        fin: bool,
+        headers: Headers,
+    },
+    WindowUpdate {
+        id: u32,
+        delta: u32,
+    },
     /// A data frame or a piece of one; `fin` only on its last piece.
-    Data { id: u32, fin: bool, payload: Bytes },
+    Data {
+        id: u32,
+        fin: bool,
+        payload: Bytes,
+    },
 }
 
 /// The data frame that is being handed on.
@@ -50,6 +78,7 @@ struct DataInFlight {
 }
 
 /// Bytes to frames.
+#[derive(Default)]
 pub struct Decoder {
     buffer: BytesMut,
     data: Option<DataInFlight>,
@@ -57,10 +86,6 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub fn new() -> Self {
-        Decoder { buffer: BytesMut::new(), data: None, unpacker: Unpacker::new() }
-    }
-
     /// Adds bytes. Take all frames with [`Decoder::next_frame`] before adding more: that bounds the buffer.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);

@@ -48,11 +48,14 @@ impl Packer {
     }
 }
 
-impl Unpacker {
-    pub fn new() -> Self {
+impl Default for Unpacker {
+    fn default() -> Self {
         Unpacker(Decompress::new(true))
     }
+}
 
+impl Unpacker {
+    /// A block's headers. After an error no later block can be unpacked.
     pub fn unpack(&mut self, packed: &[u8]) -> Result<Headers, SpdyError> {
         let block = self.inflate(packed)?;
         parse(&block).ok_or(SpdyError::Malformed)

@@ -12,7 +12,7 @@ fn receiver(rx: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infal
 }
 
 fn frames(bytes: &[u8], size: usize) -> Result<Vec<Frame>, SpdyError> {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut found = Vec::new();
     for piece in bytes.chunks(size.max(1)) {
         decoder.feed(piece);
@@ -39,7 +39,12 @@ fn frames_survive_the_wire_in_any_pieces() {
         let headers: Headers = vec![("streamtype".into(), "stdin".into()), ("port".into(), "80".into())];
         assert_eq!(found[0], Frame::SynStream { id: 1, fin: false, headers: headers.clone() });
         assert_eq!(found[2], Frame::SynStream { id: 5, fin: true, headers });
-        let rest = [Frame::RstStream { id: 3, status: 5 }, Frame::Ping { id: 7 }, Frame::WindowUpdate { id: 1, delta: 99 }, Frame::GoAway { last: 5 }];
+        let rest = [
+            Frame::RstStream { id: 3, status: 5 },
+            Frame::Ping { id: 7 },
+            Frame::WindowUpdate { id: 1, delta: 99 },
+            Frame::GoAway { last: 5 },
+        ];
         assert_eq!(found[3..], rest);
     }
     let pieces = frames(&frame::data(1, true, b"hello"), 10).unwrap();
