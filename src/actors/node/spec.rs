@@ -46,12 +46,17 @@ pub fn sandbox_spec(object: &PodObject, places: &Places) -> SandboxSpec {
     let spec = &object.spec;
     let aliases = spec.host_aliases.iter().flatten().map(|a| (a.ip.clone(), a.hostnames.clone().unwrap_or_default()));
     let sysctls = spec.security_context.as_ref().and_then(|s| s.sysctls.as_ref());
+    let domain = spec.subdomain.as_ref().filter(|s| !s.is_empty()).map(|subdomain| {
+        format!("{subdomain}.{}.svc.{}", object.namespace, places.cluster_domain)
+    });
+    let domain = domain.unwrap_or_default();
     let qos = object.raw["status"]["qosClass"].as_str().unwrap_or("BestEffort").to_string();
     SandboxSpec {
         uid: object.uid.clone(),
         namespace: object.namespace.clone(),
         name: object.name.clone(),
         hostname: spec.hostname.clone().unwrap_or_else(|| object.name.clone()).chars().take(63).collect(),
+        domain,
         host_network: spec.host_network == Some(true),
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
