@@ -46,17 +46,13 @@ pub fn sandbox_spec(object: &PodObject, places: &Places) -> SandboxSpec {
     let spec = &object.spec;
     let aliases = spec.host_aliases.iter().flatten().map(|a| (a.ip.clone(), a.hostnames.clone().unwrap_or_default()));
     let sysctls = spec.security_context.as_ref().and_then(|s| s.sysctls.as_ref());
-    let domain = spec.subdomain.as_ref().filter(|s| !s.is_empty()).map(|subdomain| {
-        format!("{subdomain}.{}.svc.{}", object.namespace, places.cluster_domain)
-    });
-    let domain = domain.unwrap_or_default();
     let qos = object.raw["status"]["qosClass"].as_str().unwrap_or("BestEffort").to_string();
     SandboxSpec {
         uid: object.uid.clone(),
         namespace: object.namespace.clone(),
         name: object.name.clone(),
         hostname: spec.hostname.clone().unwrap_or_else(|| object.name.clone()).chars().take(63).collect(),
-        domain,
+        domain: spec.subdomain.as_ref().map_or(String::new(), |s| format!("{s}.{}.svc.{}", object.namespace, places.cluster_domain)),
         host_network: spec.host_network == Some(true),
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
@@ -208,11 +204,7 @@ fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<
 
 fn below(root: &Path, sub_path: &str) -> Result<PathBuf> {
     let plain = Path::new(sub_path).components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if plain {
-        Ok(root.join(sub_path))
-    } else {
-        Err(RuntimeError::new(CONFIG_ERROR, format!("subPath \"{sub_path}\" must stay below its volume")))
-    }
+    if plain { Ok(root.join(sub_path)) } else { Err(RuntimeError::new(CONFIG_ERROR, format!("subPath \"{sub_path}\" must stay below its volume"))) }
 }
 
 fn security(object: &PodObject, container: &Container, image: &Image) -> Result<Security> {
