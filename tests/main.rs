@@ -8,6 +8,7 @@ mod http_streams;
 mod https;
 mod kubectl;
 mod licences;
+mod node_images;
 mod restarts;
 mod run;
 mod tidy;

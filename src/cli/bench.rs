@@ -1,9 +1,6 @@
+//! To come.
 use super::{CliError, Outcome};
-#[derive(clap::Args)]
 /// Measure a Kubernetes API.
+#[derive(clap::Args)]
 pub struct Bench {}
-impl Bench {
-    pub fn run(self) -> Outcome {
-        Err(CliError::failed("bench is not implemented yet"))
-    }
-}
+impl Bench { pub fn run(self) -> Outcome { Err(CliError::failed("bench is not implemented yet")) } }
