@@ -102,6 +102,8 @@ fn header(kind: EntryType, size: usize, mode: u32) -> Header {
     header.set_entry_type(kind);
     header.set_size(size as u64);
     header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(1);
     header
 }

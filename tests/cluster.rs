@@ -57,7 +57,10 @@ impl Cluster {
         if !options.config.is_empty() {
             std::fs::write(directory.path().join("cluster.yaml"), &options.config).expect("write cluster.yaml");
         }
-        Cluster { options, directory, child: Mutex::new(None) }
+        let cluster = Cluster { options, directory, child: Mutex::new(None) };
+        // The log is kept after the test, until the next run.
+        let _ = std::fs::remove_file(cluster.log_file());
+        cluster
     }
 
     /// Starts the server process; a second time on the same data when it was killed before.

@@ -15,7 +15,7 @@ use writer::Dice;
 /// Two servers are killed side by side, each this often.
 const KILLS: usize = 100;
 const LANES: u64 = 2;
-const WRITERS: usize = 4;
+const WRITERS: usize = 6;
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
@@ -104,7 +104,7 @@ fn write_until_killed(cluster: &Cluster, ledgers: &mut [Ledger], shown: &mut Sho
                 shown.note(&list.json());
             }
         });
-        thread::sleep(Duration::from_millis(5 + dice.below(120)));
+        thread::sleep(Duration::from_millis(10 + dice.below(300)));
         cluster.kill();
         over.store(true, Ordering::Relaxed);
         wait_for("the writers notice", Duration::from_secs(30), || writers.iter().all(|w| w.is_finished()).then_some(()));

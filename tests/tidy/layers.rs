@@ -3,7 +3,7 @@ use super::source::Source;
 
 /// A room and the rooms that it may use besides itself. Those at the end may use most; nothing uses the command line.
 const ROOMS: [(&str, &[&str]); 6] = [
-    ("config", &[]),
+    ("config", &["protocol"]),
     ("storage", &["protocol"]),
     ("runtime", &["protocol"]),
     ("actors", &["protocol", "storage", "runtime", "config"]),
