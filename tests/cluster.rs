@@ -203,6 +203,9 @@ pub fn shared() -> &'static Cluster {
     }
     let cluster = SHARED.get_or_init(|| {
         let cluster = Cluster::start(Options { name: "shared", quickstart: true, ..Options::default() });
+        let kubectl = cluster.kubectl(crate::kubectl::newest(), "default");
+        wait_for("the node is there", START_LIMIT, || (kubectl.run("get nodes -o name").stdout.starts_with("node/")).then_some(()));
+        kubectl.ok("wait --for=condition=Ready node --all --timeout=30s");
         crate::busybox::import(&cluster);
         cluster
     });

@@ -115,6 +115,8 @@ impl Kubectl<'_> {
     pub fn feed(&self, line: &str, manifest: &str) -> Run {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         words.extend(["-f", "-"]);
+        // What begins with a brace would be taken for JSON.
+        let manifest = format!("---\n{manifest}");
         run_with(&mut self.command(&words), manifest.as_bytes(), Duration::from_secs(60))
     }
 
