@@ -87,7 +87,8 @@ impl Client {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\ncontent-length: {}\r\n", self.address, body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\ncontent-length: {}\r\n", self.address, body.len());
         if !content_type.is_empty() {
             head.push_str(&format!("content-type: {content_type}\r\n"));
         }

@@ -149,7 +149,8 @@ struct Pod {
 fn running(list: &Value) -> Vec<Pod> {
     let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
     let pods = list["items"].as_array().into_iter().flatten().filter(|pod| pod["status"]["phase"] == "Running");
-    pods.map(|pod| Pod { name: text(&pod["metadata"]["name"]), node: text(&pod["spec"]["nodeName"]), ip: text(&pod["status"]["podIP"]) }).collect()
+    pods.map(|pod| Pod { name: text(&pod["metadata"]["name"]), node: text(&pod["spec"]["nodeName"]), ip: text(&pod["status"]["podIP"]) })
+        .collect()
 }
 
 /// A machine with another's name, one with a wrong token, one that trusts another cluster: each is told so and ends.
@@ -188,5 +189,7 @@ fn lost_and_found(kubectl: &Kubectl, mut joined: Joined, start: impl Fn() -> Joi
     let kept = kubectl.json(&format!("get pod {}", other["metadata"]["name"].as_str().expect("two pods on the second node")));
     assert_eq!(kept["status"]["containerStatuses"][0]["containerID"], other["status"]["containerStatuses"][0]["containerID"]);
     kubectl.ok("delete rc web");
-    wait_for("all pods are gone", SOON, || kubectl.json("get pods -l app=web")["items"].as_array().is_some_and(Vec::is_empty).then_some(()));
+    wait_for("all pods are gone", SOON, || {
+        kubectl.json("get pods -l app=web")["items"].as_array().is_some_and(Vec::is_empty).then_some(())
+    });
 }

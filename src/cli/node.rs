@@ -73,7 +73,9 @@ impl Node {
         let dir = data_dir.join("pki");
         let Some(token) = &self.token else {
             let known = NodeIdentity::load(&dir).map_err(CliError::usage)?;
-            return known.ok_or_else(|| CliError::usage("this machine has not joined yet: give --token (made by `impresario token create` on a server)"));
+            return known.ok_or_else(|| {
+                CliError::usage("this machine has not joined yet: give --token (made by `impresario token create` on a server)")
+            });
         };
         let token = token.parse().map_err(|e| CliError::usage(format!("--token: {e}")))?;
         let request = JoinRequest { server: self.join.clone(), token, node: node_name(config)?, dir };
@@ -108,6 +110,7 @@ async fn start(
         None => own_address(servers.first().map(String::as_str).unwrap_or_default())?,
     };
     let node_runtime = NodeRuntime::new(runtime_config(config, data_dir, address)?).await.map_err(CliError::failed)?;
+    super::control::listen(data_dir, node_runtime.clone())?;
     let settings = NodeConfig {
         name: identity.node.clone(),
         address,

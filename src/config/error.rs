@@ -20,7 +20,8 @@ impl ConfigError {
         let message = text.split(" at line ").next().unwrap_or(&text).to_string();
         let mut what = explain(&message);
         if path != "." && !what.contains(path) && !message.contains("unknown field") {
-            let told = what.rsplit_once(": ").filter(|(parent, _)| path.starts_with(parent)).map_or(what.clone(), |(_, rest)| rest.to_string());
+            let told =
+                what.rsplit_once(": ").filter(|(parent, _)| path.starts_with(parent)).map_or(what.clone(), |(_, rest)| rest.to_string());
             what = format!("{path}: {told}");
         }
         ConfigError::Syntax { file: file.into(), line, column, what }

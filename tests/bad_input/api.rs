@@ -10,7 +10,11 @@ const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 fn refused(answer: &Answer, code: u16, reason: &str) -> String {
     assert_eq!(answer.status, code, "{}", answer.text());
     let status = answer.json();
-    assert_eq!((&status["kind"], &status["apiVersion"], &status["status"]), (&json!("Status"), &json!("v1"), &json!("Failure")), "{status}");
+    assert_eq!(
+        (&status["kind"], &status["apiVersion"], &status["status"]),
+        (&json!("Status"), &json!("v1"), &json!("Failure")),
+        "{status}"
+    );
     assert_eq!((&status["code"], &status["reason"]), (&json!(code), &json!(reason)), "{status}");
     status["message"].as_str().unwrap_or_default().to_string()
 }

@@ -95,7 +95,17 @@ fn commands_without_a_cluster() {
     assert!(!Path::new(&data).exists(), "a question made a directory");
     let down = run(Command::new(IMPRESARIO).args(["down", "--data-dir", &data]));
     says(&down, &[&data]);
-    let node = run(Command::new(IMPRESARIO).args(["node", "--join", "127.0.0.1:1", "--token", "rubbish", "--node-name", "n", "--data-dir", &data]));
+    let node = run(Command::new(IMPRESARIO).args([
+        "node",
+        "--join",
+        "127.0.0.1:1",
+        "--token",
+        "rubbish",
+        "--node-name",
+        "n",
+        "--data-dir",
+        &data,
+    ]));
     says(&node, &["token"]);
     assert_eq!(run(Command::new(IMPRESARIO).arg("nonsense")).code, USAGE);
 }

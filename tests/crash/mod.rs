@@ -23,7 +23,8 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     eprintln!("crash seed {seed}");
     let begin = Instant::now();
     let tallies: Vec<Tally> = thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES).map(|lane| scope.spawn(move || kill_again_and_again(lane, Dice::new(seed ^ (lane << 32))))).collect();
+        let lanes: Vec<_> =
+            (0..LANES).map(|lane| scope.spawn(move || kill_again_and_again(lane, Dice::new(seed ^ (lane << 32))))).collect();
         lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();

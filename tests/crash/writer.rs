@@ -56,7 +56,8 @@ pub fn write(client: &mut Client, ledger: &mut Ledger, mut dice: Dice, over: &At
         object.acknowledged = State { version, exists: !deletes };
         object.pending = None;
         object.fresh += 1;
-        object.revision = if deletes { String::new() } else { answer.json()["metadata"]["resourceVersion"].as_str().unwrap_or_default().into() };
+        object.revision =
+            if deletes { String::new() } else { answer.json()["metadata"]["resourceVersion"].as_str().unwrap_or_default().into() };
     }
 }
 

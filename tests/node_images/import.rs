@@ -109,7 +109,8 @@ async fn an_oci_archive_and_a_docker_archive_are_one_image() {
 #[tokio::test]
 async fn many_layers_fit_one_mount() {
     let place = Place::new();
-    let layers: Vec<Vec<u8>> = (0..130).map(|n| layer(&[(&format!("f{n}"), Kind::File("x")), ("top", Kind::File(&n.to_string()))])).collect();
+    let layers: Vec<Vec<u8>> =
+        (0..130).map(|n| layer(&[(&format!("f{n}"), Kind::File("x")), ("top", Kind::File(&n.to_string()))])).collect();
     let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
     oci_layout(&place.path("layout"), "many:1", &layers, &diff_ids);
     let images = place.images.import(&place.path("layout")).await.unwrap();

@@ -74,12 +74,12 @@ async fn links_in_a_layer_do_not_lead_out_of_it() {
     std::fs::create_dir(&outside).unwrap();
     let target = outside.to_str().unwrap();
     let sneaky = layer(&[("link", Kind::Link(target)), ("link/evil", Kind::File("x")), (".wh.link", Kind::File(""))]);
-    oci_layout(&place.path("layout"), "sneaky:1", &[sneaky.clone()], &[digest(&sneaky)]);
+    oci_layout(&place.path("layout"), "sneaky:1", std::slice::from_ref(&sneaky), &[digest(&sneaky)]);
     // Either the layer is refused or the link is taken relative to the layer: the host sees nothing.
     let _ = place.images.import(&place.path("layout")).await;
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 
     let hard = layer(&[("passwd", Kind::Hard("/etc/passwd"))]);
-    oci_layout(&place.path("layout2"), "hard:1", &[hard.clone()], &[digest(&hard)]);
+    oci_layout(&place.path("layout2"), "hard:1", std::slice::from_ref(&hard), &[digest(&hard)]);
     assert!(place.images.import(&place.path("layout2")).await.is_err());
 }

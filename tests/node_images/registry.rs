@@ -105,7 +105,7 @@ async fn a_registry_that_lies_or_is_not_there() {
     let place = Place::new();
     let registry = Registry::start(place.dir.path());
     let (good, other) = (layer(&[("a", Kind::File("a"))]), layer(&[("a", Kind::File("b"))]));
-    oci_layout(&place.path("layout"), "x:1", &[good.clone()], &[digest(&good)]);
+    oci_layout(&place.path("layout"), "x:1", std::slice::from_ref(&good), &[digest(&good)]);
     registry.push(&place.path("layout"), "liar:v1");
     let hex = digest(&gzip_of_pushed(place.dir.path(), &good))[7..].to_owned();
     let blob = place.path("registry/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(&hex).join("data");

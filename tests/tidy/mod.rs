@@ -21,7 +21,9 @@ fn report(findings: Vec<String>) {
 #[test]
 fn files_are_short() {
     let long = all().into_iter().map(|s| (s.text.lines().count(), s.path)).filter(|(lines, _)| *lines > FILE_LINES);
-    report(long.map(|(lines, path)| format!("{path}: {lines} lines, at most {FILE_LINES} are allowed: split it by kind or by verb")).collect());
+    report(
+        long.map(|(lines, path)| format!("{path}: {lines} lines, at most {FILE_LINES} are allowed: split it by kind or by verb")).collect(),
+    );
 }
 
 #[test]

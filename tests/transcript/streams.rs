@@ -106,7 +106,8 @@ fn exec(kubectl: &Kubectl) {
 /// A terminal: `script` gives kubectl one, so that `-it` is real.
 fn terminal(kubectl: &Kubectl) {
     let inner = kubectl.command(&["exec", "-it", "talker", "--", "tty"]);
-    let words: Vec<String> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(|w| w.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        std::iter::once(inner.get_program()).chain(inner.get_args()).map(|w| w.to_string_lossy().into_owned()).collect();
     let mut script = kubectl.cluster.at_home("script");
     script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
     script.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -28,7 +28,12 @@ pub fn adopt(state: &mut PodState, found: &[Container], early: &mut BTreeMap<Str
             (ContainerPhase::Running { started_ms, .. }, None) => {
                 record.current = Current::Running { id: latest.spec.id.clone(), started_ms: *started_ms };
                 record.ended.send_replace(false);
-                restore_probes(record, &known, own.is_some_and(|c| c.startup_probe.is_some()), own.is_some_and(|c| c.readiness_probe.is_some()));
+                restore_probes(
+                    record,
+                    &known,
+                    own.is_some_and(|c| c.startup_probe.is_some()),
+                    own.is_some_and(|c| c.readiness_probe.is_some()),
+                );
             }
             (_, Some(exit)) => {
                 record.current = Current::Exited(Finished { id: latest.spec.id.clone(), exit, start_failed: false });

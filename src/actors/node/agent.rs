@@ -62,9 +62,16 @@ pub enum AgentMessage {
     /// Time to write the status.
     WriteStatus,
     Exited(ContainerExited),
-    PodFinished { uid: String },
+    PodFinished {
+        uid: String,
+    },
     /// The actor of a pod, by namespace and name, and by uid when that is not empty.
-    Find { namespace: String, name: String, uid: String, reply: oneshot::Sender<Option<Mailbox<PodMessage>>> },
+    Find {
+        namespace: String,
+        name: String,
+        uid: String,
+        reply: oneshot::Sender<Option<Mailbox<PodMessage>>>,
+    },
 }
 
 struct Handle {
@@ -356,9 +363,8 @@ impl NodeAgent {
     }
 
     fn find(&self, namespace: &str, name: &str, uid: &str) -> Option<Mailbox<PodMessage>> {
-        let fits = |(own, handle): &(&String, &Handle)| {
-            handle.namespace == namespace && handle.name == name && (uid.is_empty() || *own == uid)
-        };
+        let fits =
+            |(own, handle): &(&String, &Handle)| handle.namespace == namespace && handle.name == name && (uid.is_empty() || *own == uid);
         self.pods.iter().find(fits).map(|(_, handle)| handle.mailbox.clone())
     }
 }
@@ -412,9 +418,7 @@ impl Role for NodeAgent {
             AgentMessage::Exited(exited) => {
                 if let Some(handle) = self.pods.get(&exited.pod_uid) {
                     actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Exited(exited)));
-                } else if let Some(container) =
-                    self.found.get_mut(&exited.pod_uid).into_iter().flatten().find(|c| c.spec.id == exited.id)
-                {
+                } else if let Some(container) = self.found.get_mut(&exited.pod_uid).into_iter().flatten().find(|c| c.spec.id == exited.id) {
                     container.phase = crate::runtime::api::ContainerPhase::Exited(exited.exit);
                 }
             }

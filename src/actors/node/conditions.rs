@@ -94,10 +94,18 @@ fn ready(state: &PodState, containers: &Verdict) -> Verdict {
         match value(gate) {
             Some(true) => {}
             Some(false) => {
-                return Verdict(false, "ReadinessGatesNotReady", format!("the status of pod readiness gate \"{gate}\" is not \"True\", but False"));
+                return Verdict(
+                    false,
+                    "ReadinessGatesNotReady",
+                    format!("the status of pod readiness gate \"{gate}\" is not \"True\", but False"),
+                );
             }
             None => {
-                return Verdict(false, "ReadinessGatesNotReady", format!("corresponding condition of pod readiness gate \"{gate}\" does not exist."));
+                return Verdict(
+                    false,
+                    "ReadinessGatesNotReady",
+                    format!("corresponding condition of pod readiness gate \"{gate}\" does not exist."),
+                );
             }
         }
     }

@@ -96,7 +96,10 @@ fn value(
     } else if let Some(key) = secret_key_ref {
         references.key(true, &key.name, &key.key, key.optional == Some(true))?
     } else {
-        return Err(RuntimeError::new(CONFIG_ERROR, format!("the source of environment variable \"{}\" is not implemented", variable.name)));
+        return Err(RuntimeError::new(
+            CONFIG_ERROR,
+            format!("the source of environment variable \"{}\" is not implemented", variable.name),
+        ));
     };
     Ok(found.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -38,6 +38,12 @@ mod streams;
 mod volumes;
 mod watch;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod pod_tests;
+#[cfg(test)]
+mod status_tests;
 
 pub use agent::{AgentConfig, AgentMessage, NodeAgent, agent_mailbox, start_agent};
 pub use attach::{NodeConfig, NodeHandle, start};

@@ -33,18 +33,46 @@ pub enum PodMessage {
     Adopted(RuntimeResult<Vec<Container>>),
     SetUpDone(RuntimeResult<(Sandbox, BTreeMap<String, PathBuf>)>),
     RetrySetUp,
-    Started { index: usize, attempt: u32, outcome: Result<Launched, Hitch> },
+    Started {
+        index: usize,
+        attempt: u32,
+        outcome: Result<Launched, Hitch>,
+    },
     /// The back-off before this attempt is over.
-    Retry { index: usize, attempt: u32 },
+    Retry {
+        index: usize,
+        attempt: u32,
+    },
     /// The error of a failed pull has been shown long enough.
-    ShowBackOff { index: usize, failures: u32 },
-    PostStartDone { id: String, outcome: Result<(), String> },
-    PreStopDone { id: String, outcome: Result<(), String> },
-    GraceOver { id: String, round: u32 },
+    ShowBackOff {
+        index: usize,
+        failures: u32,
+    },
+    PostStartDone {
+        id: String,
+        outcome: Result<(), String>,
+    },
+    PreStopDone {
+        id: String,
+        outcome: Result<(), String>,
+    },
+    GraceOver {
+        id: String,
+        round: u32,
+    },
     Exited(ContainerExited),
-    Probed { id: String, probe: ProbeKind, sample: Sample },
-    DeadlineOver { seconds: i64 },
-    StatusSent { status: Value, outcome: Result<(), ControlError> },
+    Probed {
+        id: String,
+        probe: ProbeKind,
+        sample: Sample,
+    },
+    DeadlineOver {
+        seconds: i64,
+    },
+    StatusSent {
+        status: Value,
+        outcome: Result<(), ControlError>,
+    },
     TornDown(RuntimeResult<()>),
     RetryTearDown,
     ObjectDeleted(Result<(), ControlError>),

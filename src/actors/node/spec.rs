@@ -204,7 +204,11 @@ fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<
 
 fn below(root: &Path, sub_path: &str) -> Result<PathBuf> {
     let plain = Path::new(sub_path).components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if plain { Ok(root.join(sub_path)) } else { Err(RuntimeError::new(CONFIG_ERROR, format!("subPath \"{sub_path}\" must stay below its volume"))) }
+    if plain {
+        Ok(root.join(sub_path))
+    } else {
+        Err(RuntimeError::new(CONFIG_ERROR, format!("subPath \"{sub_path}\" must stay below its volume")))
+    }
 }
 
 fn security(object: &PodObject, container: &Container, image: &Image) -> Result<Security> {

@@ -1,7 +1,7 @@
 //! The tasks of a pod's actor: what takes time, done outside of it.
-use super::events::Events;
 use super::control_plane::ControlPlane;
 use super::env::{CONFIG_ERROR, Facts};
+use super::events::Events;
 use super::object::PodObject;
 use super::plan::retry_pause;
 use super::references::{Names, References, registry_auth};

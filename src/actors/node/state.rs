@@ -29,7 +29,10 @@ pub enum SetUp {
     Busy,
     /// Failed; a timer leads back to `Missing`.
     Held,
-    Done { sandbox: Sandbox, volumes: BTreeMap<String, PathBuf> },
+    Done {
+        sandbox: Sandbox,
+        volumes: BTreeMap<String, PathBuf>,
+    },
 }
 
 /// Why a pod ends before its containers do by themselves.

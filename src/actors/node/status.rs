@@ -133,9 +133,7 @@ fn states(state: &PodState, record: &Record) -> (Value, Value) {
         Current::Exited(finished) => {
             let again = state.ending.is_none() && restarts(state, record, finished) && !completed(state);
             match &record.waiting {
-                Some((reason, message)) if again => {
-                    (json!({ "waiting": { "reason": reason, "message": message } }), terminated(finished))
-                }
+                Some((reason, message)) if again => (json!({ "waiting": { "reason": reason, "message": message } }), terminated(finished)),
                 _ if again && record.step == Step::Held => (crash_loop(state, record), terminated(finished)),
                 _ => (terminated(finished), previous),
             }

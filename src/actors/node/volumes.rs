@@ -30,12 +30,7 @@ pub enum Content {
 ///
 /// # Errors
 /// [`FAILED_MOUNT`] with the words for the event.
-pub async fn prepare(
-    object: &PodObject,
-    places: &Places,
-    facts: &Facts,
-    control: &dyn ControlPlane,
-) -> Result<BTreeMap<String, PathBuf>> {
+pub async fn prepare(object: &PodObject, places: &Places, facts: &Facts, control: &dyn ControlPlane) -> Result<BTreeMap<String, PathBuf>> {
     let volumes = object.spec.volumes.clone().unwrap_or_default();
     let names = names(&volumes);
     let fetched = References::fetch(control, &object.namespace, names).await;

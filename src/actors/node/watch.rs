@@ -14,7 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub enum Seen {
     /// A list begins anew: what is not named before [`Seen::Listed`] no longer exists.
     Anew,
-    Object { kind: WatchKind, object: Bytes },
+    Object {
+        kind: WatchKind,
+        object: Bytes,
+    },
     /// All that existed has been named.
     Listed,
 }

@@ -62,5 +62,5 @@ fn last_seen(event: &Value) -> Option<i64> {
 
 /// A table's name and columns.
 pub(super) fn columns(kind: &Kind) -> Value {
-    kind.columns.iter().map(|c| Value::from(c.name.as_ref())).collect()
+    kind.columns.iter().map(|c| Value::from(&*c.name)).collect()
 }

@@ -251,8 +251,7 @@ fn mount_shm(path: &Path) -> Result<()> {
     use nix::mount::{MsFlags, mount};
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let options = format!("mode=1777,size={SHM_SIZE}");
-    let mounted = std::fs::create_dir_all(path)
-        .and_then(|()| Ok(mount(Some("shm"), path, Some("tmpfs"), flags, Some(options.as_str()))?));
+    let mounted = std::fs::create_dir_all(path).and_then(|()| Ok(mount(Some("shm"), path, Some("tmpfs"), flags, Some(options.as_str()))?));
     mounted.map_err(|e| SandboxError::io(path.display(), e))
 }
 
