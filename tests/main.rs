@@ -1,4 +1,16 @@
-//! Tests of the whole: real clients against real parts.
+//! The tests from outside: one binary, so that it is linked once and most tests share one running cluster.
+mod bad_input;
+mod bench_smoke;
+mod busybox;
+mod cluster;
+mod crash;
 mod http_streams;
-
-fn main() {}
+mod https;
+mod kubectl;
+mod licences;
+mod node_images;
+mod restarts;
+mod run;
+mod tidy;
+mod transcript;
+mod two_nodes;

@@ -1,4 +1,5 @@
 //! `impresario image`: images on this machine.
+use super::control::{self, Request};
 use super::{CliError, Outcome};
 use crate::config::Config;
 use crate::runtime::images::Images;
@@ -28,17 +29,17 @@ enum Command {
 
 impl Image {
     pub fn run(self) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::failed)?;
         match self.command {
             Command::Import { file, data_dir } => {
-                let images = open(data_dir)?;
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::failed)?;
-                for image in runtime.block_on(images.import(&file)).map_err(CliError::failed)? {
+                let file = std::fs::canonicalize(&file).map_err(|e| CliError::usage(format!("{}: {e}", file.display())))?;
+                for image in runtime.block_on(carry_out(data_dir, Request::Import(file)))? {
                     println!("{} {}", image.id, image.names.join(" "));
                 }
             }
             Command::List { data_dir } => {
                 println!("{:<72} {:>10} NAMES", "ID", "BYTES");
-                for image in open(data_dir)?.list() {
+                for image in runtime.block_on(carry_out(data_dir, Request::List))? {
                     println!("{:<72} {:>10} {}", image.id, image.size, image.names.join(" "));
                 }
             }
@@ -47,9 +48,18 @@ impl Image {
     }
 }
 
-fn open(data_dir: Option<PathBuf>) -> Result<Images, CliError> {
+/// Through the running agent, or on the files themselves when none runs.
+async fn carry_out(data_dir: Option<PathBuf>, request: Request) -> Result<Vec<crate::runtime::api::Image>, CliError> {
     let data_dir = data_dir.unwrap_or_else(|| Config::default().cluster.data_dir);
+    if let Some(answer) = control::ask(&data_dir, &request).await {
+        return answer;
+    }
     super::up::prepare_data_dir(&data_dir)?;
+    let _claim = super::background::claim(&data_dir)?;
     let program = std::env::current_exe().map_err(CliError::failed)?;
-    Images::new(data_dir.join("images"), Vec::new(), program).map_err(CliError::failed)
+    let images = Images::new(data_dir.join("images"), Vec::new(), program).map_err(CliError::failed)?;
+    match request {
+        Request::Import(file) => images.import(&file).await.map_err(CliError::failed),
+        Request::List => Ok(images.list()),
+    }
 }

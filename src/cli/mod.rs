@@ -2,6 +2,7 @@
 mod admin;
 mod background;
 mod bench;
+mod control;
 mod down;
 mod image;
 mod kubia;

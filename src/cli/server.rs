@@ -32,8 +32,6 @@ pub struct Server {
     pub plane: ControlPlane,
     pub mesh: Arc<MeshServer>,
     pub url: String,
-    pub admin_token: String,
-    pub heartbeats: Heartbeats,
     listener: Listener,
     committer: Committer,
     committer_thread: JoinHandle<()>,
@@ -65,7 +63,7 @@ impl Server {
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
         tokio::spawn(keep_certificates(pki.clone()));
-        Ok(Server { pki, plane, mesh, url, admin_token, heartbeats, listener, committer, committer_thread })
+        Ok(Server { pki, plane, mesh, url, listener, committer, committer_thread })
     }
 
     /// Ends streams, closes the listener, and waits until everything acknowledged is on disk.

@@ -13,11 +13,18 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn from_yaml(file: &str, error: &serde_yaml::Error) -> Self {
+    /// `path` is the field that was being read; not every message of the parser names it.
+    pub(super) fn from_yaml(file: &str, path: &str, error: &serde_yaml::Error) -> Self {
         let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or(&text).to_string();
-        ConfigError::Syntax { file: file.into(), line, column, what: explain(&message) }
+        let mut what = explain(&message);
+        if path != "." && !what.contains(path) && !message.contains("unknown field") {
+            let told =
+                what.rsplit_once(": ").filter(|(parent, _)| path.starts_with(parent)).map_or(what.clone(), |(_, rest)| rest.to_string());
+            what = format!("{path}: {told}");
+        }
+        ConfigError::Syntax { file: file.into(), line, column, what }
     }
 }
 

@@ -182,7 +182,9 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Config::default());
         }
-        let config: Option<Config> = serde_yaml::from_str(text).map_err(|e| ConfigError::from_yaml(file, &e))?;
+        let document = serde_yaml::Deserializer::from_str(text);
+        let config: Result<Option<Config>, _> = serde_path_to_error::deserialize(document);
+        let config = config.map_err(|e| ConfigError::from_yaml(file, &e.path().to_string(), e.inner()))?;
         let config = config.unwrap_or_default();
         config.check(file)?;
         Ok(config)

@@ -21,7 +21,7 @@ fn mistakes_are_told_with_place_and_remedy() {
     assert_eq!(told("api:\n  portt: 1\n"), "c.yaml:2:3: api: unknown field \"portt\"; did you mean \"port\"?");
     assert_eq!(
         told("network:\n  podCidr: 10.244.1.0/16\n"),
-        "c.yaml:2:12: network.podCidr: \"10.244.1.0/16\" has bits behind its prefix; did you mean 10.244.0.0/16?"
+        "c.yaml:2:3: network.podCidr: \"10.244.1.0/16\" has bits behind its prefix; did you mean 10.244.0.0/16?"
     );
     assert!(told("api:\n  port: many\n").starts_with("c.yaml:2:9: api.port: invalid type"));
     assert!(told("network:\n  serviceCidr: 10.244.0.0/20\n").contains("network.serviceCidr: overlaps podCidr 10.244.0.0/16"));

@@ -84,6 +84,11 @@ impl NodeRuntime {
         Ok(())
     }
 
+    /// The node's images, for those who bring some in.
+    pub fn image_store(&self) -> &Images {
+        &self.inner.images
+    }
+
     /// Removes every container, pod and trace of the network.
     pub async fn purge(&self) -> Result<()> {
         for container in self.inner.containers.scan().await? {

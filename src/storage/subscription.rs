@@ -41,6 +41,8 @@ pub struct Subscription {
     pub initial: Option<Arc<Snapshot>>,
     /// Everything up to this revision is known to the watcher already.
     pub from: u64,
+    /// The last revision handed over; `from` at first.
+    taken: u64,
     backlog: VecDeque<Delivery>,
     slot: Arc<Mailslot>,
     clock: Arc<Clock>,
@@ -109,7 +111,7 @@ impl Subscription {
         clock: Arc<Clock>,
         membership: Membership,
     ) -> Self {
-        Subscription { initial, from, backlog, slot, clock, _membership: membership }
+        Subscription { initial, from, taken: from, backlog, slot, clock, _membership: membership }
     }
 
     /// Waits for something to happen. Safe to cancel: nothing is lost.
@@ -134,7 +136,9 @@ impl Subscription {
             return None;
         }
         let count = queue.len().min(BATCH);
-        Some(Next::Batch(queue.drain(..count).collect()))
+        let batch: Vec<Delivery> = queue.drain(..count).collect();
+        self.taken = batch.last().map_or(self.taken, |last| last.event.revision);
+        Some(Next::Batch(batch))
     }
 
     /// If everything that happened so far has been taken: a revision that is safe to resume from, for a bookmark. Whatever was taken
@@ -144,6 +148,7 @@ impl Subscription {
         let position = self.clock.fanned_out.load(Ordering::Acquire);
         let waiting = self.slot.lock();
         let idle = self.backlog.is_empty() && waiting.deliveries.is_empty() && !waiting.lagged;
-        idle.then_some(position.max(self.from))
+        // A batch can be taken while its fan-out still goes on; a bookmark never falls behind what was handed over.
+        idle.then_some(position.max(self.taken))
     }
 }

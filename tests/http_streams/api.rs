@@ -3,15 +3,15 @@ use super::kubectl::{Kubectl, Transport};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use impresario::http::listener::{Listener, ListenerConfig, PeerInfo, serve};
-use impresario::http::stream::{self, ExecOptions, PodTarget, check_options};
+use impresario::http::stream::{self, ExecOptions, PodTarget, UpgradeKind, check_options, upgrade_kind};
 use impresario::protocol::status::ApiError;
 use impresario::runtime::api::{Session, SessionInput, SessionOutput};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -23,6 +23,7 @@ pub struct Api {
     folder: tempfile::TempDir,
     client: Arc<rustls::ClientConfig>,
     sessions: Arc<AtomicUsize>,
+    asked: Arc<Mutex<Option<UpgradeKind>>>,
 }
 
 /// What a finished kubectl said.
@@ -37,6 +38,8 @@ pub struct Said {
 struct State {
     stop: CancellationToken,
     sessions: Arc<AtomicUsize>,
+    /// The last upgrade asked for.
+    asked: Arc<Mutex<Option<UpgradeKind>>>,
     echo: SocketAddr,
 }
 
@@ -45,7 +48,8 @@ impl Api {
         let folder = tempfile::tempdir().unwrap();
         let identity = identity(folder.path());
         let (stop, sessions) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
-        let state = State { stop: stop.clone(), sessions: sessions.clone(), echo: echo_server().await };
+        let asked = Arc::new(Mutex::new(None));
+        let state = State { stop: stop.clone(), sessions: sessions.clone(), asked: asked.clone(), echo: echo_server().await };
         let config = ListenerConfig { address: "127.0.0.1:0".parse().unwrap(), workers: 2, tls: identity.server, stop };
         let listener = serve(config, move || {
             let state = state.clone();
@@ -75,7 +79,7 @@ impl Api {
         .unwrap();
         let kubeconfig = identity.kubeconfig.replace("ADDRESS", &listener.address.to_string());
         std::fs::write(folder.path().join("config"), kubeconfig).unwrap();
-        Api { listener, folder, client: identity.client, sessions }
+        Api { listener, folder, client: identity.client, sessions, asked }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -84,6 +88,12 @@ impl Api {
 
     pub fn sessions(&self) -> usize {
         self.sessions.load(Ordering::SeqCst)
+    }
+
+    /// Whether the last upgrade asked for was of this kind.
+    pub fn was_asked_for(&self, transport: Transport) -> bool {
+        let kind = if transport == Transport::Spdy { UpgradeKind::Spdy } else { UpgradeKind::WebSocket };
+        *self.asked.lock().unwrap() == Some(kind)
     }
 
     pub async fn stop(self) {
@@ -106,6 +116,14 @@ impl Api {
         let (mut input, stdin) = (child.stdin.take().unwrap(), stdin.to_vec());
         tokio::spawn(async move { input.write_all(&stdin).await });
         said(child).await
+    }
+
+    /// kubectl with megabytes of input.
+    pub fn start_flooded(&self, kubectl: &Kubectl, transport: Transport, args: &[&str]) -> Child {
+        let mut child = self.prepare(kubectl.path.as_os_str(), transport).args(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        tokio::spawn(async move { input.write_all(&vec![b'x'; 50_000_000]).await });
+        child
     }
 
     /// Runs kubectl on a terminal of 133 × 37 cells.
@@ -225,6 +243,7 @@ fn query(req: &HttpRequest) -> (ExecOptions, Vec<String>) {
 
 async fn exec(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let (options, command) = query(&req);
+    *state.asked.lock().unwrap() = upgrade_kind(&req);
     if let Err(error) = check_options(&req, options) {
         return refused(error);
     }
@@ -242,6 +261,7 @@ async fn attach(req: HttpRequest, payload: web::Payload, state: web::Data<State>
 }
 
 async fn port_forward(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    *state.asked.lock().unwrap() = upgrade_kind(&req);
     let target = PodTarget { name: "web_default".into(), uid: "u1".into() };
     let echo = state.echo;
     let dial = move |port: u16| async move {

@@ -24,6 +24,7 @@ async fn exec_tells_output_errors_and_exit_codes() {
         assert_eq!((said.stdout.as_str(), said.code), ("out\n", 3), "{kubectl} {transport:?}: {}", said.stderr);
         assert!(said.stderr.starts_with("err\n"), "{kubectl} {transport:?}: {}", said.stderr);
         assert!(said.stderr.contains("command terminated with exit code 3"), "{kubectl} {transport:?}: {}", said.stderr);
+        assert!(api.was_asked_for(transport), "{kubectl} {transport:?} went another way");
         let said = api.run(&kubectl, transport, &["exec", "web", "--", "true"], b"").await;
         assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{kubectl} {transport:?}");
         let said = api.run(&kubectl, transport, &["exec", "web", "--", "/no/such/command"], b"").await;
@@ -70,6 +71,7 @@ async fn ports_are_forwarded() {
         let port = ports[0];
         let label = format!("{kubectl} {transport:?}");
         let moved = tokio::task::spawn_blocking(move || (echo(port), echo(port))).await.unwrap();
+        assert!(api.was_asked_for(transport), "{label} went another way");
         assert!(moved.0 && moved.1, "{label}: bytes came back changed");
         // Port 9 refuses: the connection closes without a byte, and kubectl says why.
         let refused = ports[1];
@@ -134,6 +136,29 @@ async fn a_client_that_goes_away_ends_its_session() {
         };
         assert!(tokio::time::timeout(Duration::from_secs(5), gone).await.is_ok(), "{kubectl} {transport:?}: the session lives on");
     }
+    api.stop().await;
+}
+
+/// Input that nobody reads fills every buffer, so the connection is not read; the client's end must be noticed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_while_its_input_is_stuck() {
+    let api = Api::start().await;
+    let newest = kubectls().into_iter().next_back();
+    for transport in [Transport::Spdy, Transport::WebSocket] {
+        let Some(kubectl) = &newest else { return };
+        let command = ["exec", "-i", "web", "--", "sh", "-c", "echo up; sleep 60"];
+        let mut exec = api.start_flooded(kubectl, transport, &command);
+        kubectl::first_line(&mut exec, "up").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        exec.kill().await.unwrap();
+    }
+    assert!(api.sessions() > 0);
+    let gone = async {
+        while api.sessions() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), gone).await.is_ok(), "a session lives on");
     api.stop().await;
 }
 

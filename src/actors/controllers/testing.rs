@@ -74,7 +74,7 @@ fn entry_of(kind: &str, object: &Value, revision: u64) -> Arc<Entry> {
         _ => Light::None,
     };
     let key = ObjectKey::new(s(&m["namespace"]), s(&m["name"]));
-    Arc::new(Entry { key, body: object.to_string().into(), splice: 0, revision, meta, light })
+    Arc::new(Entry { key, body: object.to_string().into(), splice: 0, revision, token: revision, meta, light })
 }
 
 fn merge(target: &mut Value, patch: &Value) {

@@ -1,6 +1,10 @@
 //! Streams through the API: exec, attach, port-forward, logs; over SPDY or websockets, whichever the client asks for.
 
+// An `ApiError` is large, and rare.
+#![allow(clippy::result_large_err)]
+
 mod channels;
+mod delivery;
 pub mod logs;
 mod outcome;
 pub mod port_forward;

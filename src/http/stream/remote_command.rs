@@ -1,5 +1,6 @@
 //! exec and attach: a session of the node's runtime on one side, a client's SPDY streams or websocket on the other.
 use super::channels::{self, CLOSE, Dialect, ERROR, Outlet, RESIZE, STDERR, STDIN, STDOUT};
+use super::delivery::deliver;
 use super::outcome::Outcome;
 use super::spdy::{self, SpdyError, SpdyStream, StreamReader};
 use super::upgrade::{SpdyUpgrade, UpgradeKind, WebSocketUpgrade, open_spdy, open_websocket, require_upgrade};
@@ -127,15 +128,17 @@ async fn run_spdy(
     let mut streams = tokio::time::timeout(STREAM_CREATION_LIMIT, collect).await.map_err(|_| SpdyError::Closed)??;
     let mut take = |name| streams.iter().position(|s| s.header("streamtype") == Some(name)).map(|at| streams.swap_remove(at));
     let error = take("error").ok_or(SpdyError::Closed)?;
-    let (stdin, resize) = (take("stdin"), take("resize"));
+    // The writing sides of input streams are of no use, but dropping one would reset its stream.
+    let (stdin, stdin_back) = take("stdin").map(|stream| (stream.reader, stream.writer)).unzip();
+    let (resize, resize_back) = take("resize").map(|stream| (stream.reader, stream.writer)).unzip();
     let (stdout, stderr) = (take("stdout").map(writer), take("stderr").map(writer));
     let outlets = Outlets { stdout, stderr, error: writer(error) };
 
     let closed = connection.closed();
     let Session { input, output } = session;
     let stdin_input = input.clone();
-    let stdin_pump: OptionFuture<_> = stdin.map(|stream| copy_stdin(stream.reader, stdin_input)).into();
-    let resize_pump: OptionFuture<_> = resize.map(|stream| copy_sizes(stream.reader, input)).into();
+    let stdin_pump: OptionFuture<_> = stdin.map(|reader| copy_stdin(reader, stdin_input)).into();
+    let resize_pump: OptionFuture<_> = resize.map(|reader| copy_sizes(reader, input)).into();
     let gone = async move {
         tokio::select! {
             () = closed.cancelled() => {}
@@ -143,6 +146,9 @@ async fn run_spdy(
         }
     };
     run(verb, dialect, outlets, output, gone, stop).await?;
+    for back in [stdin_back, resize_back].into_iter().flatten() {
+        back.finish().await?;
+    }
     connection.close().await;
     Ok(())
 }
@@ -284,7 +290,9 @@ async fn read_messages(
         };
         for input in inputs {
             // A session that takes no more input may still have output to give.
-            let _ = session.send(input).await;
+            if deliver(&session, input, async || socket.ping(b"").await.map_err(|_| SpdyError::Closed)).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -86,6 +86,8 @@ fn fill(root: &Path, files: &[(PathBuf, PathBuf)]) -> std::io::Result<u64> {
         if let Some(parent) = place.parent() {
             std::fs::create_dir_all(parent)?;
         }
+        // The file itself and not a link to it: libraries' names mostly are links.
+        let source = &std::fs::canonicalize(source)?;
         // A lower directory is never written to, so sharing the file itself is safe; across file systems it is copied.
         if std::fs::hard_link(source, &place).is_err() {
             std::fs::copy(source, &place)?;

@@ -66,19 +66,19 @@ fn write(dir: &Path, files: &BTreeMap<String, (Vec<u8>, u32)>, fs_group: Option<
     Ok(changed)
 }
 
-/// A directory named after the time, as upstream's, and not there yet.
+/// A directory named after the time to the nanosecond, so that a name never comes back: a reader that still has an old generation's name
+/// must not find a newer one under it.
 fn fresh_directory(dir: &Path) -> io::Result<PathBuf> {
-    let now = jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S").to_string();
-    for serial in 0..u32::MAX {
-        let path = dir.join(format!("..{now}.{serial:09}"));
+    loop {
+        let path = dir.join(jiff::Timestamp::now().strftime("..%Y_%m_%d_%H_%M_%S.%9f").to_string());
         match std::fs::create_dir(&path) {
+            // Another writer in the same nanosecond; the next one is free.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             done => done?,
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         return Ok(path);
     }
-    Err(io::Error::other("no name is free"))
 }
 
 fn fill(fresh: &Path, files: &BTreeMap<String, (Vec<u8>, u32)>, fs_group: Option<u32>) -> io::Result<()> {

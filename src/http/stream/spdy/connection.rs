@@ -4,6 +4,7 @@
 use super::SpdyError;
 use super::frame::{self, Decoder, Frame};
 use super::headers::{Headers, Packer};
+use crate::http::stream::delivery::deliver;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use std::cell::{Cell, RefCell};
@@ -20,6 +21,8 @@ const INCOMING_QUEUE: usize = 16;
 const INITIAL_WINDOW: i64 = 64 * 1024;
 /// Consumed bytes after which more window is granted.
 const GRANT: u32 = 32 * 1024;
+/// The id of our pings; a server's are even.
+const OUR_PING: u32 = 2;
 /// The largest data frame that we send, bytes.
 const MAX_DATA: usize = 32 * 1024;
 
@@ -176,7 +179,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     while let Some(chunk) = input.next().await {
         let Ok(chunk) = chunk else { return Err(SpdyError::Closed) };
         decoder.feed(&chunk);
@@ -194,7 +197,7 @@ async fn handle(shared: &Rc<Shared>, frame: Frame, arrivals: &mpsc::Sender<SpdyS
             let inbox = shared.streams.borrow().get(&id).and_then(|entry| entry.inbox.clone());
             if let Some(inbox) = inbox.filter(|_| !payload.is_empty()) {
                 // A reader that is gone does not want it; the stream itself may live on for its writer.
-                let _ = inbox.send(payload).await;
+                deliver(&inbox, payload, async || shared.send(frame::ping(OUR_PING)).await).await?;
             }
             if fin {
                 shared.finish_there(id);
@@ -202,7 +205,7 @@ async fn handle(shared: &Rc<Shared>, frame: Frame, arrivals: &mpsc::Sender<SpdyS
         }
         Frame::Headers { id, fin: true, .. } => shared.finish_there(id),
         Frame::RstStream { id, .. } => shared.remove(id),
-        // Ours have even numbers, and we send none.
+        // Those with even numbers are answers to ours.
         Frame::Ping { id } if id % 2 == 1 => shared.send(frame::ping(id)).await?,
         Frame::WindowUpdate { id: 0, delta } => shared.window.grant(i64::from(delta)),
         Frame::WindowUpdate { id, delta } => {

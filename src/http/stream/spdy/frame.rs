@@ -78,23 +78,14 @@ struct DataInFlight {
 }
 
 /// Bytes to frames.
+#[derive(Default)]
 pub struct Decoder {
     buffer: BytesMut,
     data: Option<DataInFlight>,
     unpacker: Unpacker,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Decoder {
-    pub fn new() -> Self {
-        Decoder { buffer: BytesMut::new(), data: None, unpacker: Unpacker::new() }
-    }
-
     /// Adds bytes. Take all frames with [`Decoder::next_frame`] before adding more: that bounds the buffer.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);

@@ -50,15 +50,12 @@ impl Packer {
 
 impl Default for Unpacker {
     fn default() -> Self {
-        Self::new()
+        Unpacker(Decompress::new(true))
     }
 }
 
 impl Unpacker {
-    pub fn new() -> Self {
-        Unpacker(Decompress::new(true))
-    }
-
+    /// A block's headers. After an error no later block can be unpacked.
     pub fn unpack(&mut self, packed: &[u8]) -> Result<Headers, SpdyError> {
         let block = self.inflate(packed)?;
         parse(&block).ok_or(SpdyError::Malformed)

@@ -12,7 +12,7 @@ fn receiver(rx: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infal
 }
 
 fn frames(bytes: &[u8], size: usize) -> Result<Vec<Frame>, SpdyError> {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut found = Vec::new();
     for piece in bytes.chunks(size.max(1)) {
         decoder.feed(piece);
