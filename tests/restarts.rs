@@ -17,8 +17,10 @@ const OTHER_CIDR: &str = "network: { podCidr: 10.201.0.0/16 }\n";
 
 #[test]
 fn containers_outlive_the_agent_and_are_adopted() {
-    let cluster = Cluster::start(Options { name: "adopt", config: OTHER_CIDR.into(), ..Options::default() });
-    busybox::import(&cluster);
+    let cluster = Cluster::prepare(Options { name: "adopt", config: OTHER_CIDR.into(), ..Options::default() });
+    busybox::import(&cluster, IMAGE);
+    cluster.spawn();
+    cluster.wait_ready();
     let kubectl = cluster.kubectl(newest(), "default");
     let manifest = format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: survivor}}, spec: {{terminationGracePeriodSeconds: 1, containers: [

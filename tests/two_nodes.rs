@@ -90,21 +90,22 @@ fn a_second_machine_joins() {
         "api: {{ address: {SERVER} }}\nmesh: {{ address: {SERVER} }}\nnode: {{ name: first, address: {SERVER} }}\nnetwork: {{ podCidr: 10.203.0.0/16 }}\n"
     );
     let netns = Some(cable.server.clone());
-    let cluster = Cluster::start(Options { name: "two-nodes", config, netns, api_port: 6443, mesh_port: 6444, ..Options::default() });
+    let cluster = Cluster::prepare(Options { name: "two-nodes", config, netns, api_port: 6443, mesh_port: 6444, ..Options::default() });
+    let data_dir = cluster.scratch().join("second");
+    busybox::import(&cluster, IMAGE);
+    let archive = busybox::archive(cluster.scratch(), IMAGE);
+    run(Command::new(IMPRESARIO).args(["image", "import"]).arg(archive).arg("--data-dir").arg(&data_dir)).ok();
+    cluster.spawn();
+    cluster.wait_ready();
     let kubectl = cluster.kubectl(newest(), "default");
     wait_for("the API answers", SOON, || (kubectl.run("get --raw /readyz").code == Some(0)).then_some(()));
     let token = cluster.impresario("token create").ok().trim().to_string();
-    let data_dir = cluster.scratch().join("second");
     let address = format!("{SERVER}:6444");
     let joined = Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token);
     kubectl.ok("wait --for=condition=Ready node --all --timeout=60s");
     wait_for("both nodes", SOON, || (ready_nodes(&kubectl) == ["first", "second"]).then_some(()));
     kubectl.ok("wait --for=condition=Ready node/second --timeout=60s");
 
-    busybox::import(&cluster);
-    busybox::import_into(cluster.scratch(), |file| {
-        run(Command::new(IMPRESARIO).args(["image", "import"]).arg(file).arg("--data-dir").arg(&data_dir)).ok();
-    });
     pods_on_both(&kubectl);
     wrong_guests(&cluster, &cable, &token, &address);
     lost_and_found(&kubectl, joined, || Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token));
