@@ -72,7 +72,7 @@ fn up_and_down_as_a_user_does_it() {
     assert_eq!(address.ok(), Some(200), "up returned before the server was ready");
     let kubectl = cluster.kubectl(newest(), "default");
     wait_for("3 kubia pods", SOON, || (running(&kubectl.json("get pods -l app=kubia")) == 3).then_some(()));
-    kubectl.ok("create configmap kept --from-literal=a=b");
+    kubectl.feed("create", "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}, data: {a: b}}").ok();
 
     let again = cluster.impresario(&up);
     assert!(again.code != Some(0) || again.stdout.contains("already"), "a second `up` should say that one is running: {again}");
