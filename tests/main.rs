@@ -4,6 +4,7 @@ mod bench_smoke;
 mod busybox;
 mod cluster;
 mod crash;
+mod dashboard_browser;
 mod http_streams;
 mod https;
 mod kubectl;
