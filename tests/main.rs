@@ -9,6 +9,7 @@ mod http_streams;
 mod https;
 mod kubectl;
 mod licences;
+mod node_containers;
 mod node_images;
 mod restarts;
 mod run;

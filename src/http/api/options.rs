@@ -70,10 +70,9 @@ impl Query {
             "" | "Warn" => Ok(FieldValidation::Warn),
             "Ignore" => Ok(FieldValidation::Ignore),
             "Strict" => Ok(FieldValidation::Strict),
-            other => Err(invalid_options(
-                options,
-                &[FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"])],
-            )),
+            other => {
+                Err(invalid_options(options, &[FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"])]))
+            }
         }
     }
 }

@@ -184,10 +184,7 @@ fn watching(stream: WatchStream, stop: CancellationToken) -> HttpResponse {
             chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop))),
         }
     });
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, JSON))
-        .insert_header((header::CACHE_CONTROL, NOT_CACHED))
-        .streaming(chunks)
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED)).streaming(chunks)
 }
 
 /// An error as a `Status` body.

@@ -100,7 +100,8 @@ impl Gateway {
         let (entries, _) = super::read::page(&snapshot, &selection, None, 0);
         // Several at a time, so that they share the disk's syncs.
         for some in entries.chunks(DELETIONS_AT_ONCE) {
-            let deletions: Vec<_> = some.iter().map(|entry| self.kinds.delete(served, entry.key.clone(), options.clone(), dry_run)).collect();
+            let deletions: Vec<_> =
+                some.iter().map(|entry| self.kinds.delete(served, entry.key.clone(), options.clone(), dry_run)).collect();
             for outcome in join_all(deletions).await {
                 match outcome {
                     Err(error) if error.code != 404 => return Err(error),

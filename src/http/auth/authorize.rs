@@ -8,8 +8,14 @@ use crate::protocol::status::ApiError;
 #[derive(Clone, Copy, Debug)]
 pub enum Action<'a> {
     /// Anything that is no object; `method` as in HTTP.
-    Path { method: &'a str, path: &'a str },
-    Resource { verb: &'static str, target: &'a Target },
+    Path {
+        method: &'a str,
+        path: &'a str,
+    },
+    Resource {
+        verb: &'static str,
+        target: &'a Target,
+    },
 }
 
 impl<'a> Action<'a> {
