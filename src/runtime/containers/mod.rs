@@ -1,1 +1,4 @@
-//! To be written.
+//! Containers as the agent sees them.
+pub mod cgroup;
+pub mod process;
+pub mod state;
