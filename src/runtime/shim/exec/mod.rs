@@ -152,3 +152,10 @@ fn open_cgroups(pid: i32) -> std::io::Result<Vec<File>> {
     let files = Cgroups::detect()?.procs_files(&text);
     files.iter().map(|f| OpenOptions::new().write(true).open(f)).collect()
 }
+
+/// Our own bounding set: no container can be given a capability outside it.
+pub fn host_bounding() -> std::io::Result<oci_spec::runtime::Capabilities> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|l| u64::from_str_radix(l.strip_prefix("CapBnd:")?.trim(), 16).ok());
+    mask.map(identity::from_mask).ok_or_else(|| std::io::Error::other("/proc/self/status shows no bounding set"))
+}
