@@ -102,7 +102,6 @@ fn a_second_machine_joins() {
     let token = cluster.impresario("token create").ok().trim().to_string();
     let address = format!("{SERVER}:6444");
     let joined = Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token);
-    kubectl.ok("wait --for=condition=Ready node --all --timeout=60s");
     wait_for("both nodes", SOON, || (ready_nodes(&kubectl) == ["first", "second"]).then_some(()));
     kubectl.ok("wait --for=condition=Ready node/second --timeout=60s");
 
