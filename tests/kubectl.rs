@@ -130,8 +130,8 @@ impl Kubectl<'_> {
     /// The namespace, made anew.
     #[track_caller]
     pub fn make_namespace(&self) {
-        let name = &self.namespace;
-        self.ok(&format!("create namespace {name}"));
+        let manifest = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", self.namespace);
+        self.feed("create", &manifest).ok();
     }
 
     /// Removes the namespace with all that is in it, without waiting.

@@ -3,6 +3,7 @@ use crate::actors::mesh::{MeshError, Stream};
 use crate::protocol::mesh::{Answer, Frame, LogCall};
 use crate::protocol::status::ApiError;
 use crate::runtime::containers::logs::{LogOptions, read_log};
+use crate::runtime::shim::log::Stream as Source;
 use std::path::PathBuf;
 use tokio::sync::{mpsc, watch};
 
@@ -27,7 +28,11 @@ pub(super) async fn send(path: PathBuf, call: &LogCall, ended: watch::Receiver<b
         tail_lines: call.tail_lines,
         limit_bytes: call.limit_bytes,
         since_ms: call.since_ms,
-        stream: call.stream.clone(),
+        stream: match call.stream.as_str() {
+            "stdout" => Some(Source::Stdout),
+            "stderr" => Some(Source::Stderr),
+            _ => None,
+        },
     };
     stream.answer(&Answer::Ok).await?;
     let (mut writer, _reader) = stream.split();
