@@ -214,7 +214,10 @@ impl Pod {
             Action::SetUp => self.set_up(scope),
             Action::Start(index) => self.start(index, scope),
             Action::Hold(index, pause) => self.hold(index, pause, scope),
-            Action::Stop(index, grace) => self.stop(index, grace, "Stopping container", scope),
+            Action::Stop(index, grace) => {
+                let why = self.state.records.get(index).map(|r| format!("Stopping container {}", r.name)).unwrap_or_default();
+                self.stop(index, grace, &why, scope);
+            }
             Action::TearDown => self.tear_down(scope),
         }
     }

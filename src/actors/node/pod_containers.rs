@@ -165,7 +165,7 @@ impl Pod {
         let signalled = before.as_ref().is_some_and(|s| s.signalled) || (before.is_none() && hook.is_none());
         record.stopping = Some(Stopping { round, grace, signalled });
         if before.is_none() {
-            self.tell(Some(&name), "Normal", "Killing", format!("{why} {name}").replace("FailedPostStartHook ", "FailedPostStartHook: "));
+            self.tell(Some(&name), "Normal", "Killing", why.to_string());
         }
         if grace == 0 {
             return self.signal(&id, SIGKILL);
@@ -257,8 +257,7 @@ impl Pod {
         if sample.settled == Some(false) && kind != ProbeKind::Readiness {
             let own = kind.of(&spec).and_then(|p| p.termination_grace_period_seconds).and_then(|s| u64::try_from(s).ok());
             let text = format!("Container {name} failed {} probe, will be restarted", kind.word().to_lowercase());
-            self.tell(Some(&name), "Normal", "Killing", text);
-            self.stop(index, own.unwrap_or(self.state.object.grace()), "Stopping container", scope);
+            self.stop(index, own.unwrap_or(self.state.object.grace()), &text, scope);
         }
     }
 

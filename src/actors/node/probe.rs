@@ -118,7 +118,7 @@ async fn look(target: &Target, probe: &Probe, limit: Duration) -> Verdict {
         let Some(port) = port(&socket.port, &target.container) else { return Verdict::Unknown("the port has no such name".into()) };
         return match timeout(limit, TcpStream::connect((host, port))).await {
             Ok(Ok(_)) => Verdict::Success,
-            Ok(Err(error)) => Verdict::Failure(format!("dial tcp {host}:{port}: {error}")),
+            Ok(Err(error)) => Verdict::Failure(format!("dial tcp {host}:{port}: connect: {}", words(&error))),
             Err(_) => Verdict::Failure(format!("dial tcp {host}:{port}: i/o timeout")),
         };
     }
@@ -177,7 +177,7 @@ async fn http_get(target: &Target, get: &HTTPGetAction) -> Result<u16, String> {
     let path = get.path.as_deref().filter(|p| !p.is_empty()).unwrap_or("/");
     let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
     let failed = |why: String| format!("Get \"http://{host}:{port}{path}\": {why}");
-    let stream = TcpStream::connect((host, port)).await.map_err(|e| failed(format!("dial tcp {host}:{port}: {e}")))?;
+    let stream = TcpStream::connect((host, port)).await.map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {}", words(&e))))?;
     let io = TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(|e| failed(e.to_string()))?;
     let headers = get.http_headers.iter().flatten();
@@ -201,6 +201,16 @@ async fn http_get(target: &Target, get: &HTTPGetAction) -> Result<u16, String> {
         },
     };
     answer.map(|a| a.status().as_u16()).map_err(|e| failed(e.to_string()))
+}
+
+/// What a failed connection is called in the API's world.
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        std::io::ErrorKind::HostUnreachable => "no route to host".into(),
+        std::io::ErrorKind::NetworkUnreachable => "network is unreachable".into(),
+        _ => error.to_string(),
+    }
 }
 
 /// A port by number or by the container's own name for it.
