@@ -77,8 +77,10 @@ fn map(name: &str, value: &str, labels: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels }, "data": { "k": value } })
 }
 
+/// A pod that no scheduler looks at, so that nobody but the test changes it.
 fn pod(name: &str) -> Value {
-    json!({ "metadata": { "name": name, "labels": { "app": "x" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } })
+    let spec = json!({ "schedulerName": "nobody", "containers": [{ "name": "c", "image": "i" }] });
+    json!({ "metadata": { "name": name, "labels": { "app": "x" } }, "spec": spec })
 }
 
 /// The names in a list.
