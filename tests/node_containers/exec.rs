@@ -112,7 +112,13 @@ async fn an_exec_has_exactly_the_standing_of_the_first_process() {
     let cases = [
         Security::default(),
         Security { allow_privilege_escalation: true, seccomp: seccomp(), ..Security::default() },
-        Security { run_as_user: Some(1000), run_as_group: Some(7), supplemental_groups: vec![5, 6], seccomp: seccomp(), ..Security::default() },
+        Security {
+            run_as_user: Some(1000),
+            run_as_group: Some(7),
+            supplemental_groups: vec![5, 6],
+            seccomp: seccomp(),
+            ..Security::default()
+        },
         Security {
             run_as_user: Some(33),
             drop_capabilities: vec!["ALL".into()],

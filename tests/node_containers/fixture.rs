@@ -107,7 +107,8 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         for entry in std::fs::read_dir(self.dir.path().join("state")).into_iter().flatten().flatten() {
             let state = impresario::runtime::containers::state::StateDir::new(entry.path());
-            let running = impresario::runtime::containers::state::read_json::<impresario::runtime::containers::state::Running>(&state.running());
+            let running =
+                impresario::runtime::containers::state::read_json::<impresario::runtime::containers::state::Running>(&state.running());
             if let Ok(Some(running)) = running
                 && let Ok(pidfd) = impresario::runtime::containers::process::open(running.pid, running.pid_start)
             {

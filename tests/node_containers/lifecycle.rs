@@ -73,7 +73,8 @@ async fn limits_are_set_and_an_oom_kill_is_reported() {
     let mut spec = f.script("bounded", "exec sleep 1000");
     spec.limits = limits;
     f.start(spec).await;
-    let read = |controller: &str, file: &str| std::fs::read_to_string(f.cgroup(controller, "bounded").join(file)).map(|t| t.trim().to_owned());
+    let read =
+        |controller: &str, file: &str| std::fs::read_to_string(f.cgroup(controller, "bounded").join(file)).map(|t| t.trim().to_owned());
     if let Ok(limit) = read("memory", "memory.limit_in_bytes") {
         assert_eq!(limit, (32 << 20).to_string());
         assert_eq!(read("cpu", "cpu.shares").expect("shares"), "256");

@@ -82,7 +82,8 @@ impl Cgroups {
     /// What the cgroup uses now. The working set is usage less inactive file pages, as upstream counts it.
     pub fn usage(&self, path: &str) -> io::Result<Usage> {
         let read = |controller: &str, file: &str| -> io::Result<String> {
-            let directory = self.directory(controller, path).ok_or_else(|| io::Error::other(format!("no {controller} cgroup on this host")))?;
+            let directory =
+                self.directory(controller, path).ok_or_else(|| io::Error::other(format!("no {controller} cgroup on this host")))?;
             fs::read_to_string(directory.join(file))
         };
         let number = |text: String| text.trim().parse::<u64>().map_err(io::Error::other);
@@ -163,7 +164,11 @@ fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
         let (kind, options) = (right.next(), right.nth(1).unwrap_or(""));
         let controllers = match kind {
             Some("cgroup2") => Vec::new(),
-            Some("cgroup") => options.split(',').filter(|o| !matches!(*o, "rw" | "ro" | "xattr" | "clone_children" | "noprefix")).map(str::to_owned).collect(),
+            Some("cgroup") => options
+                .split(',')
+                .filter(|o| !matches!(*o, "rw" | "ro" | "xattr" | "clone_children" | "noprefix"))
+                .map(str::to_owned)
+                .collect(),
             _ => continue,
         };
         // The same hierarchy can be mounted twice; the first mount is the usual place.

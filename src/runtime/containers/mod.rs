@@ -13,9 +13,7 @@ pub mod spec;
 pub mod state;
 mod watch;
 
-use crate::runtime::api::{
-    Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Result, RuntimeError, Session, Usage,
-};
+use crate::runtime::api::{Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Result, RuntimeError, Session, Usage};
 use crate::runtime::shim::exec::{Order, host_bounding};
 use cgroup::Cgroups;
 use spec::users::UserFiles;
@@ -153,7 +151,11 @@ impl Containers {
 
     fn state(&self, id: &str) -> Result<StateDir> {
         let safe = !id.is_empty() && !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if safe { Ok(StateDir::new(self.root.join(id))) } else { Err(RuntimeError::new("InvalidContainerID", format!("invalid container id {id:?}"))) }
+        if safe {
+            Ok(StateDir::new(self.root.join(id)))
+        } else {
+            Err(RuntimeError::new("InvalidContainerID", format!("invalid container id {id:?}")))
+        }
     }
 
     fn known(&self, id: &str) -> Result<StateDir> {
@@ -258,7 +260,9 @@ fn clear(cgroups: &Cgroups, state: &StateDir) {
         }
     }
     match std::fs::remove_dir_all(state.path()) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => tracing::warn!(path = %state.path().display(), "cannot remove the container's state: {e}"),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %state.path().display(), "cannot remove the container's state: {e}")
+        }
         _ => {}
     }
 }

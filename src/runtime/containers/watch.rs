@@ -89,7 +89,11 @@ fn end_of(state: &StateDir, running: Option<Running>, cgroups: &Cgroups) -> Exit
     if let Ok(Some(options)) = read_json::<ShimOptions>(&state.options()) {
         end_processes(cgroups, &options.cgroup);
     }
-    let why = if running.is_some() { "the container's shim ended unexpectedly" } else { "the node agent stopped while the container was being started" };
+    let why = if running.is_some() {
+        "the container's shim ended unexpectedly"
+    } else {
+        "the node agent stopped while the container was being started"
+    };
     let exit = lost(running.map_or(0, |r| r.started_ms), why);
     if let Err(e) = write_json(&state.exit(), &exit, true) {
         tracing::error!(path = %state.path().display(), "cannot record a container's end: {e}");

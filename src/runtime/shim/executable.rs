@@ -56,7 +56,8 @@ pub fn find(command: &str, path: &str, own: Own) -> Result<PathBuf, Unrunnable> 
         PathBuf::from(command)
     } else {
         let mut denied = false;
-        let candidates = path.split(':').filter(|_| !command.is_empty()).map(|d| Path::new(if d.is_empty() { "." } else { d }).join(command));
+        let candidates =
+            path.split(':').filter(|_| !command.is_empty()).map(|d| Path::new(if d.is_empty() { "." } else { d }).join(command));
         let hit = candidates.into_iter().find(|c| match check(c) {
             Ok(()) => true,
             Err(e) => {

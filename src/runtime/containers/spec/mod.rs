@@ -9,8 +9,8 @@ pub mod users;
 use crate::runtime::api::{ContainerSpec, RuntimeError};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Capabilities, LinuxBuilder, LinuxDevice, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, ProcessBuilder, RootBuilder,
-    Spec, SpecBuilder, UserBuilder,
+    Capabilities, LinuxBuilder, LinuxDevice, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, ProcessBuilder, RootBuilder, Spec,
+    SpecBuilder, UserBuilder,
 };
 use std::path::{Path, PathBuf};
 use users::{Identity, UserFiles};
@@ -231,11 +231,8 @@ fn namespaces(sandbox: &SandboxPaths) -> Result<Vec<LinuxNamespace>, SpecError> 
         PidNamespace::Pod(path) => all.push(joined(LinuxNamespaceType::Pid, path)?),
         PidNamespace::Host => {}
     }
-    let shared = [
-        (LinuxNamespaceType::Network, &sandbox.net),
-        (LinuxNamespaceType::Ipc, &sandbox.ipc),
-        (LinuxNamespaceType::Uts, &sandbox.uts),
-    ];
+    let shared =
+        [(LinuxNamespaceType::Network, &sandbox.net), (LinuxNamespaceType::Ipc, &sandbox.ipc), (LinuxNamespaceType::Uts, &sandbox.uts)];
     for (kind, path) in shared {
         if let Some(path) = path {
             all.push(joined(kind, path)?);

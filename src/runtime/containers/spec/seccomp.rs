@@ -71,8 +71,11 @@ pub fn profile(security: &Security, bounding: &Capabilities) -> Result<Option<Li
 }
 
 fn runtime_default(capabilities: &Capabilities) -> Result<LinuxSeccomp, SpecError> {
-    let mut names: Vec<String> =
-        [FILES, INPUT_OUTPUT, NETWORK, MEMORY, PROCESSES, SYSTEM].iter().flat_map(|group| group.split_whitespace()).map(str::to_owned).collect();
+    let mut names: Vec<String> = [FILES, INPUT_OUTPUT, NETWORK, MEMORY, PROCESSES, SYSTEM]
+        .iter()
+        .flat_map(|group| group.split_whitespace())
+        .map(str::to_owned)
+        .collect();
     for (capability, calls) in WITH_CAPABILITY {
         if capabilities.contains(&capability) {
             names.extend(calls.split_whitespace().map(str::to_owned));
@@ -114,7 +117,9 @@ mod tests {
         let allows = |capabilities: &[Capability], call: &str| {
             let profile = runtime_default(&capabilities.iter().copied().collect()).expect("a profile");
             let rules = profile.syscalls().clone().unwrap_or_default();
-            rules.iter().any(|r| r.action() == LinuxSeccompAction::ScmpActAllow && r.args().is_none() && r.names().iter().any(|n| n == call))
+            rules
+                .iter()
+                .any(|r| r.action() == LinuxSeccompAction::ScmpActAllow && r.args().is_none() && r.names().iter().any(|n| n == call))
         };
         assert!(allows(&[], "openat") && !allows(&[], "mount") && !allows(&[], "io_uring_setup") && !allows(&[], "unshare"));
         assert!(allows(&[Capability::SysAdmin], "mount") && allows(&[Capability::SysTime], "clock_settime"));
