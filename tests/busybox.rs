@@ -14,7 +14,7 @@ pub const DOCKER_IMAGE: &str = "test.local/busybox:docker";
 /// The programs that the image offers.
 const APPLETS: [&str; 24] = [
     "sh", "ls", "cat", "echo", "sleep", "env", "id", "ps", "wget", "hostname", "ping", "nc", "grep", "sed", "touch", "rm", "mkdir", "test",
-    "true", "false", "kill", "head", "date", "tty",
+    "true", "false", "kill", "head", "date", "stty",
 ];
 
 /// Imports one of the images into a cluster's node; it need not run.

@@ -102,7 +102,6 @@ fn a_second_machine_joins() {
     let token = cluster.impresario("token create").ok().trim().to_string();
     let address = format!("{SERVER}:6444");
     let joined = Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token);
-    kubectl.ok("wait --for=condition=Ready node --all --timeout=60s");
     wait_for("both nodes", SOON, || (ready_nodes(&kubectl) == ["first", "second"]).then_some(()));
     kubectl.ok("wait --for=condition=Ready node/second --timeout=60s");
 
@@ -121,7 +120,7 @@ fn pods_on_both(kubectl: &Kubectl) {
     let manifest = format!(
         "{{apiVersion: v1, kind: ReplicationController, metadata: {{name: web}}, spec: {{replicas: 4, template: {{metadata: {{labels: {{app: web}}}},
           spec: {{terminationGracePeriodSeconds: 1, containers: [{{name: web, image: '{IMAGE}',
-          command: [sh, -c, 'while true; do printf \"HTTP/1.0 200 OK\\r\\n\\r\\n%s\\n\" $(hostname) | nc -l -p 8080; done']}}]}}}}}}}}"
+          command: [sh, -c, 'while true; do hostname | nc -l -p 8080; done']}}]}}}}}}}}"
     );
     kubectl.feed("create", &manifest).ok();
     let pods = wait_for("4 pods Running", SOON, || Some(running(&kubectl.json("get pods -l app=web"))).filter(|pods| pods.len() == 4));
@@ -133,7 +132,7 @@ fn pods_on_both(kubectl: &Kubectl) {
     for (here, there) in [("first", "second"), ("second", "first")] {
         let (from, to) = (by_node[here][0], by_node[there][0]);
         kubectl.ok(&format!("exec {} -- ping -c 1 -W 5 {}", from.name, to.ip));
-        let answer = kubectl.ok(&format!("exec {} -- wget -q -T 5 -O - http://{}:8080", from.name, to.ip));
+        let answer = kubectl.ok(&format!("exec {} -- nc -w 5 {} 8080", from.name, to.ip));
         assert_eq!(answer.trim(), to.name);
         assert!(kubectl.ok(&format!("describe pod {}", to.name)).contains(there));
     }

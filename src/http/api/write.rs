@@ -8,6 +8,7 @@ use crate::actors::kinds::{Outcome, Part, Patch, Served, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
+use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -204,8 +205,12 @@ fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
             }
             codec::yaml_to_json(&request.body).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
+        protobuf::MEDIA_TYPE => {
+            let object = protobuf::to_json(&request.body).map_err(|e| ApiError::bad_request(e.to_string()))?;
+            Ok(object.to_string().into())
+        }
         other => Err(ApiError::unsupported_media_type(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (got \"{other}\")"
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got \"{other}\")"
         ))),
     }
 }

@@ -22,9 +22,12 @@ pub fn clean_process() -> Result<(), ShimError> {
 
 /// Default disposition for every signal and an empty mask. Rust ignores SIGPIPE, and ignored signals survive execve.
 fn reset_signals() {
-    for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid disposition; KILL, STOP and libc's own signals refuse, which is fine.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    /// The kernel's `struct sigaction`, all zeroes: SIG_DFL, no flags, no mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for number in 1..=64 {
+        // SAFETY: the structure is as large as the kernel's, whose mask has eight bytes. The kernel is asked directly because the C
+        // library keeps two signals to itself, which can have been inherited as ignored all the same. KILL and STOP refuse.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, number, DEFAULT.as_ptr(), std::ptr::null_mut::<u64>(), 8) };
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }

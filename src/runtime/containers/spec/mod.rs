@@ -128,20 +128,18 @@ pub fn build(
     if !identity.groups.is_empty() {
         user = user.additional_gids(identity.groups.clone());
     }
-    let mut process = ProcessBuilder::default()
+    let process = ProcessBuilder::default()
         .terminal(spec.tty)
         .user(user.build()?)
         .args(command(spec, image)?)
         .env(environment(spec, image, &identity))
         .cwd(working_dir(spec, image))
         .capabilities(capabilities::sets(security, &host.bounding)?);
-    // Left out rather than false: with the field present a seccomp filter is loaded only after the capabilities are gone.
-    if !security.allow_privilege_escalation && !security.privileged {
-        process = process.no_new_privileges(true);
-    }
     let mut process = process.build()?;
-    // The builder fills in limits of its own; a container inherits the agent's, as upstream's does.
+    // The builder fills in defaults of its own for these two. Limits are inherited from the agent, as upstream's are. The flag is
+    // left out rather than false: with the field present a seccomp filter is loaded only after the capabilities are gone.
     process.set_rlimits(None);
+    process.set_no_new_privileges((!security.allow_privilege_escalation && !security.privileged).then_some(true));
 
     let mut linux = LinuxBuilder::default()
         .cgroups_path(container_cgroup(sandbox, &spec.id))
