@@ -276,12 +276,12 @@ impl NodeAgent {
         }
         let (around, config, machine) = (self.around.clone(), self.config.clone(), self.machine.clone());
         scope.run(async move {
+            until_connected(&*around.control).await;
             let images = around.runtime.images().await.unwrap_or_default();
             let outcome = register(&*around.control, &config, &machine, &images).await;
             if let Err(error) = &outcome {
                 tracing::warn!(%error, "the node could not write its status");
                 tokio::time::sleep(AGAIN).await;
-                until_connected(&*around.control).await;
             }
             AgentMessage::Registered(outcome.is_ok())
         });

@@ -190,10 +190,17 @@ async fn http_get(target: &Target, get: &HTTPGetAction) -> Result<u16, String> {
         request = request.header(&header.name, &header.value);
     }
     let request = request.header("Connection", "close").body(Empty::<Bytes>::new()).map_err(|e| failed(e.to_string()))?;
-    tokio::select! {
-        answer = sender.send_request(request) => answer.map(|a| a.status().as_u16()).map_err(|e| failed(e.to_string())),
-        ended = connection => Err(failed(ended.err().map_or_else(|| "EOF".into(), |e| e.to_string()))),
-    }
+    let answer = sender.send_request(request);
+    tokio::pin!(answer, connection);
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        // The whole answer may have come with the end of the connection, and then lies ready.
+        ended = &mut connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error),
+        },
+    };
+    answer.map(|a| a.status().as_u16()).map_err(|e| failed(e.to_string()))
 }
 
 /// A port by number or by the container's own name for it.
@@ -204,5 +211,32 @@ fn port(port: &IntOrString, container: &Container) -> Option<u16> {
             let named = container.ports.iter().flatten().find(|p| p.name.as_deref() == Some(name));
             named.and_then(|p| u16::try_from(p.container_port).ok()).or_else(|| name.parse().ok())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::node::fake::FakeRuntime;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn an_answer_that_comes_with_the_end_of_the_connection_counts() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = i32::from(listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            for code in ["200 OK", "503 Service Unavailable"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                let text = format!("HTTP/1.1 {code}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+                stream.write_all(text.as_bytes()).await.unwrap();
+            }
+        });
+        let target = Target { runtime: FakeRuntime::new(), container_id: String::new(), container: Arc::default(), ip: "127.0.0.1".into() };
+        let get = HTTPGetAction { port: IntOrString::Int(port), ..Default::default() };
+        let probe = Probe { http_get: Some(get), ..Default::default() };
+        let limit = Duration::from_secs(5);
+        assert_eq!(look(&target, &probe, limit).await, Verdict::Success);
+        assert_eq!(look(&target, &probe, limit).await, Verdict::Failure("HTTP probe failed with statuscode: 503".into()));
     }
 }

@@ -93,7 +93,11 @@ impl NodeStreams {
             }
             (false, _) if container.id.is_some() => container.attempt,
             (false, _) => {
-                let why = &container.waiting;
+                let why = match container.waiting.as_str() {
+                    "ErrImagePull" => "image can't be pulled",
+                    "ImagePullBackOff" => "trying and failing to pull image",
+                    other => other,
+                };
                 return Err(ApiError::bad_request(format!("container \"{name}\" in pod \"{pod_name}\" is waiting to start: {why}")));
             }
         };
