@@ -3,7 +3,7 @@ use crate::cluster::Cluster;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 /// The image's name, as imported from an OCI archive.
@@ -14,23 +14,24 @@ pub const DOCKER_IMAGE: &str = "test.local/busybox:docker";
 /// The programs that the image offers.
 const APPLETS: [&str; 24] = [
     "sh", "ls", "cat", "echo", "sleep", "env", "id", "ps", "wget", "hostname", "ping", "nc", "grep", "sed", "touch", "rm", "mkdir", "test",
-    "true", "false", "kill", "head", "date", "tty",
+    "true", "false", "kill", "head", "date", "stty",
 ];
 
-/// Imports both images into a cluster's node.
-pub fn import(cluster: &Cluster) {
-    import_into(cluster.scratch(), |file| {
-        cluster.impresario(&format!("image import {}", file.display())).ok();
-    });
+/// Imports one of the images into a cluster's node; it need not run.
+pub fn import(cluster: &Cluster, image: &str) {
+    let file = archive(cluster.scratch(), image);
+    cluster.impresario(&format!("image import {}", file.display())).ok();
 }
 
-/// Makes both archives in a folder and hands each to `import`.
-pub fn import_into(folder: &Path, import: impl Fn(&Path)) {
-    for (name, archive) in [("busybox-oci.tar", oci_archive()), ("busybox-docker.tar", docker_archive())] {
-        let file = folder.join(name);
-        std::fs::write(&file, archive).expect("write the archive");
-        import(&file);
-    }
+/// Writes the archive of one of the images into a folder.
+pub fn archive(folder: &Path, image: &str) -> PathBuf {
+    let (name, bytes) = match image {
+        IMAGE => ("busybox-oci.tar", oci_archive()),
+        _ => ("busybox-docker.tar", docker_archive()),
+    };
+    let file = folder.join(name);
+    std::fs::write(&file, bytes).expect("write the archive");
+    file
 }
 
 fn config(layer: &[u8]) -> Vec<u8> {

@@ -167,7 +167,7 @@ impl Cluster {
     pub fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
     /// Stops and removes everything.
@@ -202,8 +202,12 @@ pub fn shared() -> &'static Cluster {
         }
     }
     let cluster = SHARED.get_or_init(|| {
-        let cluster = Cluster::start(Options { name: "shared", quickstart: true, ..Options::default() });
-        crate::busybox::import(&cluster);
+        let cluster = Cluster::prepare(Options { name: "shared", quickstart: true, ..Options::default() });
+        // One image is there from the start, the other comes while the node runs.
+        crate::busybox::import(&cluster, crate::busybox::IMAGE);
+        cluster.spawn();
+        cluster.wait_ready();
+        crate::busybox::import(&cluster, crate::busybox::DOCKER_IMAGE);
         cluster
     });
     STOP.get_or_init(|| {

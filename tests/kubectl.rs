@@ -115,6 +115,8 @@ impl Kubectl<'_> {
     pub fn feed(&self, line: &str, manifest: &str) -> Run {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         words.extend(["-f", "-"]);
+        // What begins with a brace would be taken for JSON.
+        let manifest = format!("---\n{manifest}");
         run_with(&mut self.command(&words), manifest.as_bytes(), Duration::from_secs(60))
     }
 
@@ -128,8 +130,8 @@ impl Kubectl<'_> {
     /// The namespace, made anew.
     #[track_caller]
     pub fn make_namespace(&self) {
-        let name = &self.namespace;
-        self.ok(&format!("create namespace {name}"));
+        let manifest = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", self.namespace);
+        self.feed("create", &manifest).ok();
     }
 
     /// Removes the namespace with all that is in it, without waiting.

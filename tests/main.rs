@@ -1,4 +1,5 @@
 //! The tests from outside: one binary, so that it is linked once and most tests share one running cluster.
+mod api;
 mod bad_input;
 mod bench_smoke;
 mod busybox;
@@ -9,6 +10,7 @@ mod http_streams;
 mod https;
 mod kubectl;
 mod licences;
+mod node_containers;
 mod node_images;
 mod restarts;
 mod run;

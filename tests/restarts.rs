@@ -6,7 +6,8 @@ use crate::https::Client;
 use crate::kubectl::{Kubectl, newest};
 use crate::run::{run, wait_for};
 use serde_json::Value;
-use std::path::Path;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ const OTHER_CIDR: &str = "network: { podCidr: 10.201.0.0/16 }\n";
 
 #[test]
 fn containers_outlive_the_agent_and_are_adopted() {
-    let cluster = Cluster::start(Options { name: "adopt", config: OTHER_CIDR.into(), ..Options::default() });
-    busybox::import(&cluster);
+    let cluster = Cluster::prepare(Options { name: "adopt", config: OTHER_CIDR.into(), ..Options::default() });
+    busybox::import(&cluster, IMAGE);
+    cluster.spawn();
+    cluster.wait_ready();
     let kubectl = cluster.kubectl(newest(), "default");
     let manifest = format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: survivor}}, spec: {{terminationGracePeriodSeconds: 1, containers: [
@@ -70,7 +73,7 @@ fn up_and_down_as_a_user_does_it() {
     assert_eq!(address.ok(), Some(200), "up returned before the server was ready");
     let kubectl = cluster.kubectl(newest(), "default");
     wait_for("3 kubia pods", SOON, || (running(&kubectl.json("get pods -l app=kubia")) == 3).then_some(()));
-    kubectl.ok("create configmap kept --from-literal=a=b");
+    kubectl.feed("create", "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}, data: {a: b}}").ok();
 
     let again = cluster.impresario(&up);
     assert!(again.code != Some(0) || again.stdout.contains("already"), "a second `up` should say that one is running: {again}");
@@ -83,7 +86,8 @@ fn up_and_down_as_a_user_does_it() {
     assert_eq!(kubectl.json("get pods -l app=kubia")["items"].as_array().map(Vec::len), Some(3));
 
     let traces = Traces::look(&cluster.data_dir());
-    assert!(traces.mounts > 0 && traces.processes > 0, "nothing was running: {traces:?}");
+    let all = [traces.mounts, traces.processes, traces.files, traces.bridges, traces.cgroups];
+    assert!(all.iter().all(|count| *count > 0), "not looking in the right places: {traces:?}");
     cluster.impresario("down --purge").ok();
     wait_for("nothing is left", Duration::from_secs(10), || (Traces::look(&cluster.data_dir()) == Traces::default()).then_some(()));
     neighbour.ok("get nodes");
@@ -101,6 +105,8 @@ struct Traces {
     mounts: usize,
     processes: usize,
     files: usize,
+    bridges: usize,
+    cgroups: usize,
 }
 
 impl Traces {
@@ -113,6 +119,12 @@ impl Traces {
             processes += usize::from(String::from_utf8_lossy(&line).contains(&dir));
         }
         let files = std::fs::read_dir(data_dir).map_or(0, Iterator::count);
-        Traces { mounts: mounts.lines().filter(|l| l.contains(&dir)).count(), processes, files }
+        // Whatever needs a name beside the file system gets it from the data directory's path.
+        let mark = &hex::encode(Sha256::digest(dir.as_bytes()))[..6];
+        let bridges = usize::from(Path::new("/sys/class/net").join(format!("imp{mark}")).exists());
+        let hierarchies = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path());
+        let tops = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]);
+        let cgroups = tops.filter(|top| top.join(format!("impresario-{mark}")).exists()).count();
+        Traces { mounts: mounts.lines().filter(|l| l.contains(&dir)).count(), processes, files, bridges, cgroups }
     }
 }

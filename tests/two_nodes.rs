@@ -90,21 +90,21 @@ fn a_second_machine_joins() {
         "api: {{ address: {SERVER} }}\nmesh: {{ address: {SERVER} }}\nnode: {{ name: first, address: {SERVER} }}\nnetwork: {{ podCidr: 10.203.0.0/16 }}\n"
     );
     let netns = Some(cable.server.clone());
-    let cluster = Cluster::start(Options { name: "two-nodes", config, netns, api_port: 6443, mesh_port: 6444, ..Options::default() });
+    let cluster = Cluster::prepare(Options { name: "two-nodes", config, netns, api_port: 6443, mesh_port: 6444, ..Options::default() });
+    let data_dir = cluster.scratch().join("second");
+    busybox::import(&cluster, IMAGE);
+    let archive = busybox::archive(cluster.scratch(), IMAGE);
+    run(Command::new(IMPRESARIO).args(["image", "import"]).arg(archive).arg("--data-dir").arg(&data_dir)).ok();
+    cluster.spawn();
+    cluster.wait_ready();
     let kubectl = cluster.kubectl(newest(), "default");
     wait_for("the API answers", SOON, || (kubectl.run("get --raw /readyz").code == Some(0)).then_some(()));
     let token = cluster.impresario("token create").ok().trim().to_string();
-    let data_dir = cluster.scratch().join("second");
     let address = format!("{SERVER}:6444");
     let joined = Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token);
-    kubectl.ok("wait --for=condition=Ready node --all --timeout=60s");
     wait_for("both nodes", SOON, || (ready_nodes(&kubectl) == ["first", "second"]).then_some(()));
     kubectl.ok("wait --for=condition=Ready node/second --timeout=60s");
 
-    busybox::import(&cluster);
-    busybox::import_into(cluster.scratch(), |file| {
-        run(Command::new(IMPRESARIO).args(["image", "import"]).arg(file).arg("--data-dir").arg(&data_dir)).ok();
-    });
     pods_on_both(&kubectl);
     wrong_guests(&cluster, &cable, &token, &address);
     lost_and_found(&kubectl, joined, || Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token));
@@ -120,7 +120,7 @@ fn pods_on_both(kubectl: &Kubectl) {
     let manifest = format!(
         "{{apiVersion: v1, kind: ReplicationController, metadata: {{name: web}}, spec: {{replicas: 4, template: {{metadata: {{labels: {{app: web}}}},
           spec: {{terminationGracePeriodSeconds: 1, containers: [{{name: web, image: '{IMAGE}',
-          command: [sh, -c, 'while true; do printf \"HTTP/1.0 200 OK\\r\\n\\r\\n%s\\n\" $(hostname) | nc -l -p 8080; done']}}]}}}}}}}}"
+          command: [sh, -c, 'while true; do hostname | nc -l -p 8080; done']}}]}}}}}}}}"
     );
     kubectl.feed("create", &manifest).ok();
     let pods = wait_for("4 pods Running", SOON, || Some(running(&kubectl.json("get pods -l app=web"))).filter(|pods| pods.len() == 4));
@@ -132,7 +132,7 @@ fn pods_on_both(kubectl: &Kubectl) {
     for (here, there) in [("first", "second"), ("second", "first")] {
         let (from, to) = (by_node[here][0], by_node[there][0]);
         kubectl.ok(&format!("exec {} -- ping -c 1 -W 5 {}", from.name, to.ip));
-        let answer = kubectl.ok(&format!("exec {} -- wget -q -T 5 -O - http://{}:8080", from.name, to.ip));
+        let answer = kubectl.ok(&format!("exec {} -- nc -w 5 {} 8080", from.name, to.ip));
         assert_eq!(answer.trim(), to.name);
         assert!(kubectl.ok(&format!("describe pod {}", to.name)).contains(there));
     }

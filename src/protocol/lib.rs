@@ -8,6 +8,7 @@ pub mod names;
 pub mod net;
 pub mod openapi;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod resource;
 pub mod selector;

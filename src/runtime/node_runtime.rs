@@ -64,7 +64,7 @@ impl NodeRuntime {
         let images =
             Images::with_insecure(config.data_dir.join("images"), mirrors, config.program.clone(), config.insecure_registries.clone());
         let images = images.map_err(RuntimeError::from)?;
-        let containers = Containers::new(config.data_dir.join("containers"), config.cgroup.clone(), config.program.clone());
+        let containers = Containers::new(config.data_dir.join("containers"), &config.cgroup, Some(config.program.clone()))?;
         Ok(NodeRuntime { inner: Arc::new(Inner { config, images, containers, pods: OnceCell::new() }) })
     }
 
@@ -112,7 +112,7 @@ impl NodeRuntime {
             pods.sandboxes.remove(&sandbox.spec.uid).await?;
         }
         pods.network.purge().await?;
-        super::containers::remove_cgroup_tree(&self.inner.config.cgroup);
+        self.inner.containers.remove_cgroups(&self.inner.config.cgroup);
         Ok(())
     }
 
@@ -137,20 +137,20 @@ impl NodeRuntime {
         let paths: SandboxPaths = sandboxes.paths(pod_uid).ok_or_else(gone)?;
         let host_pid = sandboxes.list().await?.iter().any(|s| s.spec.uid == pod_uid && s.spec.host_pid);
         let pid = match paths.pid {
-            Some(path) => PidNamespace::Shared(path),
+            Some(path) => PidNamespace::Pod(path),
             None if host_pid => PidNamespace::Host,
-            None => PidNamespace::Own,
+            None => PidNamespace::Container,
         };
         Ok(containers::SandboxPaths {
             net: paths.net,
             ipc: paths.ipc,
             uts: paths.uts,
             pid,
-            shm: paths.shm,
-            hosts: paths.hosts,
-            resolv_conf: paths.resolv_conf,
-            hostname: paths.hostname,
-            cgroup: paths.cgroup,
+            shm: Some(paths.shm),
+            hosts: Some(paths.hosts),
+            resolv_conf: Some(paths.resolv_conf),
+            hostname: Some(paths.hostname),
+            pod_cgroup: paths.cgroup.to_string_lossy().into_owned(),
         })
     }
 
@@ -213,7 +213,7 @@ impl Runtime for NodeRuntime {
     }
 
     async fn signal_container(&self, id: &str, signal: i32) -> Result<()> {
-        self.inner.containers.signal(id, signal)
+        self.inner.containers.signal(id, signal).await
     }
 
     async fn remove_container(&self, id: &str) -> Result<()> {

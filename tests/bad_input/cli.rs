@@ -2,7 +2,7 @@
 use crate::cluster::{Cluster, IMPRESARIO, Options, shared};
 use crate::run::{Run, run};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The exit code for wrong use.
@@ -114,13 +114,19 @@ fn commands_without_a_cluster() {
 fn a_store_that_is_damaged() {
     let cluster = Cluster::start(Options { name: "damaged", no_node: true, ..Options::default() });
     cluster.kill();
-    let store = cluster.data_dir().join("store.redb");
+    let store = store_file(&cluster.data_dir());
     let kept = std::fs::read(&store).expect("the store");
     std::fs::write(&store, b"this is not a database").expect("damage it");
     let run = up(&cluster.data_dir(), &["--api-port", "0"]);
-    assert!(run.code.is_some_and(|c| c != 0) && run.stderr.contains("store.redb"), "{run}");
+    assert!(run.code.is_some_and(|c| c != 0) && run.stderr.contains(&store.display().to_string()), "{run}");
     assert!(!run.stderr.contains("panicked"), "{run}");
     std::fs::write(&store, kept).expect("mend it");
     cluster.spawn();
     cluster.wait_ready();
+}
+
+/// The file that holds the objects.
+fn store_file(data_dir: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(data_dir.join("store.redb")).expect("the store").flatten().map(|e| e.path());
+    entries.max_by_key(|path| std::fs::metadata(path).map_or(0, |m| m.len())).expect("a file")
 }

@@ -38,7 +38,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         tallies[0].median_start(),
     );
     assert!(sum(|t| t.kills) >= 200);
-    assert!(sum(|t| t.acknowledged) > 2_000, "too little load to prove anything");
+    assert!(sum(|t| t.acknowledged) > 800, "too little load to prove anything");
     assert!(sum(|t| t.unanswered) > 20, "the kills did not hit writes under way");
 }
 

@@ -15,12 +15,16 @@ fn with_each_kubectl(scene: &str, play: impl Fn(&Kubectl) + std::panic::RefUnwin
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             kubectl.make_namespace();
             play(&kubectl);
-            kubectl.drop_namespace();
         }));
+        // What happened to its pods is lost with the namespace, so it is told before.
+        if outcome.is_err() {
+            eprintln!("{}\n{}", kubectl.run("describe pods"), kubectl.run("get events"));
+        }
+        kubectl.run(&format!("delete namespace {} --wait=false", kubectl.namespace));
         if outcome.is_err() {
             eprintln!("^ that was kubectl 1.{}", tool.minor);
             failed.push(format!("1.{}", tool.minor));
         }
     }
-    assert!(failed.is_empty(), "{scene} failed with kubectl {}; the server's log ends with\n{}", failed.join(", "), shared().log_tail());
+    assert!(failed.is_empty(), "{scene} failed with kubectl {}; the server's log: {}", failed.join(", "), shared().log_file().display());
 }

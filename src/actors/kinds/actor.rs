@@ -1,14 +1,17 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
-use super::prepare::{prepare_update, strict_error};
+use super::prepare::prepare_update;
 use super::write::{Outcome, Part, Patch, WriteOp, WriteRequest, Written};
 use super::{Kind, remove};
 use crate::actors::base::{Role, Scope};
+use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, DecodeError};
-use crate::protocol::meta::ObjectKey;
+use crate::protocol::light::Light;
+use crate::protocol::meta::{Meta, ObjectKey};
 use crate::protocol::patch;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
 use crate::storage::{Change, Commit, CommitError, Committer, Draft, Entry, Expect, Guard, Op, Shelf};
+use bytes::Bytes;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,27 +54,71 @@ impl Role for KindActor {
                 scope.decided(format!("refused {verb}: {error}"));
                 let _ = reply.send(Err(error));
             }
-            Ok(Decision::Nothing(entry)) => {
-                let _ = reply.send(Ok(Written { entry, outcome: Outcome::Unchanged }));
-            }
-            Ok(Decision::Write { base, object, outcome }) => {
-                let token = self.committer.next_token();
-                let (draft, entry) = self.draft(&object, token);
+            Ok(Decision { step: Step::Nothing(entry), warnings }) => self.unchanged(entry, warnings, reply),
+            Ok(Decision { step: Step::Write(write), warnings }) => {
                 if dry_run {
-                    let _ = reply.send(Ok(Written { entry, outcome }));
+                    let Write { held, state, outcome } = *write;
+                    let revision = held.map_or(0, |entry| entry.revision);
+                    let _ = reply.send(Ok(Written { entry: Arc::new(state.into_entry(revision, 0)), outcome, warnings }));
                     return;
                 }
-                scope.decided(format!("{verb} {}", entry.key));
-                self.submit(base, draft, entry, outcome, token, reply);
+                scope.decided(format!("{verb} {}", write.state.key));
+                self.submit(*write, warnings, reply);
             }
         }
     }
 }
 
-/// What a write comes to, before it is committed.
-enum Decision {
+type Reply = tokio::sync::oneshot::Sender<Result<Written, ApiError>>;
+
+/// What a request comes to, before anything is committed.
+struct Decision {
+    step: Step,
+    warnings: Vec<String>,
+}
+
+enum Step {
     Nothing(Arc<Entry>),
-    Write { base: Expect, object: Value, outcome: Outcome },
+    Write(Box<Write>),
+}
+
+/// An object's next state.
+struct Write {
+    /// The state that it follows; `None` for a new object.
+    held: Option<Arc<Entry>>,
+    state: State,
+    outcome: Outcome,
+}
+
+/// A state in the form that it is stored in.
+struct State {
+    key: ObjectKey,
+    body: Bytes,
+    splice: u32,
+    meta: Meta,
+    light: Light,
+}
+
+impl State {
+    fn of(kind: &Kind, object: &Value, (body, splice): (Bytes, u32)) -> Self {
+        let (key, meta) = codec::meta_of(object);
+        State { key, body, splice, meta, light: (kind.rules.light)(object) }
+    }
+
+    fn into_entry(self, revision: u64, token: u64) -> Entry {
+        let State { key, body, splice, meta, light } = self;
+        Entry { key, body, splice, revision, token, meta, light }
+    }
+
+    fn draft(&self) -> Draft {
+        Draft { body: self.body.clone(), splice: self.splice, meta: self.meta.clone(), light: self.light.clone() }
+    }
+}
+
+impl From<Step> for Decision {
+    fn from(step: Step) -> Self {
+        Decision { step, warnings: Vec::new() }
+    }
 }
 
 impl KindActor {
@@ -103,115 +150,131 @@ impl KindActor {
                 if self.current(&key).is_some() {
                     return Err(ApiError::already_exists(resource.group, resource.plural, &key.name));
                 }
-                Ok(Decision::Write { base: Expect::Absent, object: *object, outcome: Outcome::Created })
+                Ok(self.step(None, &object, codec::encode(&object), Outcome::Created).into())
             }
             WriteOp::Update { key, part, body } => {
                 let held = self.required(&key)?;
                 let old = held.parse();
                 let new = prepare_update(self.kind, part, &old, *body)?;
-                Ok(self.settle(held, new))
+                Ok(self.settle(held, &new, Outcome::Updated).into())
             }
             WriteOp::Patch { key, part, patch, strict } => {
                 let held = self.required(&key)?;
                 let old = held.parse();
-                let body = self.patched(part, &old, patch, strict)?;
+                let (body, warnings) = self.patched(part, &old, patch, strict)?;
                 let new = prepare_update(self.kind, part, &old, body)?;
-                Ok(self.settle(held, new))
+                Ok(Decision { step: self.settle(held, &new, Outcome::Updated), warnings })
             }
             WriteOp::Delete { key, options } => {
                 let held = self.required(&key)?;
                 let removal = remove::decide(self.kind, &held.parse(), &options, time::now())?;
                 if removal.outcome == Outcome::Deleted {
-                    return Ok(Decision::Write { base: Expect::Token(held.token), object: removal.object, outcome: Outcome::Deleted });
+                    let encoded = codec::encode(&removal.object);
+                    return Ok(self.step(Some(held), &removal.object, encoded, Outcome::Deleted).into());
                 }
-                Ok(match self.settle(held, removal.object) {
-                    Decision::Write { base, object, .. } => Decision::Write { base, object, outcome: Outcome::Deleting },
-                    nothing => nothing,
-                })
+                Ok(self.settle(held, &removal.object, Outcome::Deleting).into())
             }
         }
     }
 
     /// An update that changes nothing is not written; one that takes the last finalizer of a deleted object removes it.
-    fn settle(&self, held: Arc<Entry>, new: Value) -> Decision {
-        let base = Expect::Token(held.token);
-        if remove::complete(self.kind, &new) {
-            return Decision::Write { base, object: new, outcome: Outcome::Deleted };
+    fn settle(&self, held: Arc<Entry>, new: &Value, outcome: Outcome) -> Step {
+        let encoded = codec::encode(new);
+        if remove::complete(self.kind, new) {
+            return self.step(Some(held), new, encoded, Outcome::Deleted);
         }
-        if codec::encode(&new).0 == held.body {
-            return Decision::Nothing(held);
+        if encoded.0 == held.body {
+            return Step::Nothing(held);
         }
-        Decision::Write { base, object: new, outcome: Outcome::Updated }
+        self.step(Some(held), new, encoded, outcome)
     }
 
-    /// The patched body, decoded again so that a patch cannot bring in what a full update could not.
-    fn patched(&self, part: Part, old: &Value, patch: Patch, strict: bool) -> Result<Value, ApiError> {
-        let target = if part == Part::Scale { super::scale_of(old) } else { old.clone() };
-        let schema = if part == Part::Scale { "Scale" } else { self.kind.schema };
+    fn step(&self, held: Option<Arc<Entry>>, object: &Value, encoded: (Bytes, u32), outcome: Outcome) -> Step {
+        Step::Write(Box::new(Write { held, state: State::of(self.kind, object, encoded), outcome }))
+    }
+
+    /// The patched body, decoded again so that a patch cannot bring in what a full update could not; and what it brought in
+    /// that nobody knows.
+    fn patched(&self, part: Part, old: &Value, patch: Patch, strict: bool) -> Result<(Value, Vec<String>), ApiError> {
+        let scale = (part == Part::Scale).then(|| super::scale_of(old));
+        let target = scale.as_ref().unwrap_or(old);
+        let (codec, schema) = if part == Part::Scale { (&SCALE, "Scale") } else { (self.kind.codec, self.kind.schema) };
         let patched = match patch {
-            Patch::Json(patch) => patch::apply_json(&target, &patch),
-            Patch::Merge(patch) => patch::apply_merge(&target, &patch),
-            Patch::Strategic(patch) => patch::apply_strategic(&target, &patch, schema),
+            Patch::Json(patch) => patch::apply_json(target, &patch),
+            Patch::Merge(patch) => patch::apply_merge(target, &patch),
+            Patch::Strategic(patch) => patch::apply_strategic(target, &patch, schema),
         };
         let patched = patched.map_err(|e| patch_error(self.kind, old, e))?;
-        if part == Part::Scale {
-            return Ok(patched);
+        let checked = codec.check_value(&patched).map_err(|e| decode_error(&e))?;
+        if strict && let Some(error) = checked.strict_error(codec) {
+            return Err(decode_error(&error));
         }
-        let bytes = serde_json::to_vec(&patched).map_err(ApiError::internal)?;
-        let checked = self.kind.codec.check(&bytes).map_err(|e| decode_error(&e))?;
-        match strict_error(self.kind, &checked) {
-            Some(error) if strict => Err(error),
-            _ => Ok(checked.value),
-        }
+        let warnings = checked.findings();
+        Ok((checked.value, warnings))
     }
 
-    fn draft(&self, object: &Value, token: u64) -> (Draft, Arc<Entry>) {
-        let (body, splice) = codec::encode(object);
-        let (key, meta) = codec::meta_of(object);
-        let light = (self.kind.rules.light)(object);
-        let draft = Draft { body: body.clone(), splice, meta: meta.clone(), light: light.clone() };
-        (draft, Arc::new(Entry { key, body, splice, revision: 0, token, meta, light }))
+    /// Answers a write that changes nothing. When it rests on a state that is not durable yet, the answer waits for that.
+    fn unchanged(&self, entry: Arc<Entry>, warnings: Vec<String>, reply: Reply) {
+        if entry.revision > 0 {
+            let _ = reply.send(Ok(Written { entry, outcome: Outcome::Unchanged, warnings }));
+            return;
+        }
+        let (kind, shelf, key) = (self.kind, self.shelf.clone(), entry.key.clone());
+        let check = Change {
+            shelf: shelf.clone(),
+            key: key.clone(),
+            expect: Expect::Token(entry.token),
+            op: Op::Check(Guard::Custom(Arc::new(|_| Ok(())))),
+            token: 0,
+        };
+        let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
+            let stored = result.map_err(|e| commit_error(kind, e)).and_then(|_| {
+                let gone = || ApiError::not_found(kind.resource.group, kind.resource.plural, &key.name);
+                shelf.snapshot().get(&key).cloned().ok_or_else(gone)
+            });
+            let _ = reply.send(stored.map(|entry| Written { entry, outcome: Outcome::Unchanged, warnings }));
+        });
+        self.hand_over(Commit { changes: vec![check], reply: answer });
     }
 
-    fn submit(
-        &mut self,
-        expect: Expect,
-        draft: Draft,
-        entry: Arc<Entry>,
-        outcome: Outcome,
-        token: u64,
-        reply: tokio::sync::oneshot::Sender<Result<Written, ApiError>>,
-    ) {
-        let key = entry.key.clone();
+    fn submit(&mut self, write: Write, warnings: Vec<String>, reply: Reply) {
+        let Write { held, state, outcome } = write;
+        let key = state.key.clone();
+        let token = self.committer.next_token();
         let mut changes = Vec::with_capacity(2);
         if outcome == Outcome::Created && self.kind.resource.namespaced {
-            let namespace = ObjectKey::new("", key.namespace.clone());
             changes.push(Change {
                 shelf: self.namespaces.clone(),
-                key: namespace,
+                key: ObjectKey::new("", key.namespace.clone()),
                 expect: Expect::Any,
                 op: Op::Check(Guard::Custom(self.namespace_guard(&key))),
                 token: 0,
             });
         }
         let deleted = outcome == Outcome::Deleted;
-        let op = if deleted { Op::Delete(draft) } else { Op::Put(draft) };
+        let op = if deleted { Op::Delete(state.draft()) } else { Op::Put(state.draft()) };
+        let expect = held.map_or(Expect::Absent, |entry| Expect::Token(entry.token));
         changes.push(Change { shelf: self.shelf.clone(), key: key.clone(), expect, op, token });
         let settled = Arc::new(AtomicBool::new(false));
         if self.pending.len() >= SWEEP_AT {
             self.pending.retain(|_, p| !p.settled.load(Ordering::Acquire));
         }
-        self.pending.insert(key, Pending { entry: (!deleted).then_some(entry), settled: settled.clone() });
+        let entry = (!deleted).then(|| Arc::new(state.into_entry(0, token)));
+        self.pending.insert(key, Pending { entry, settled: settled.clone() });
         let kind = self.kind;
         let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
             settled.store(true, Ordering::Release);
             let result = result.map_err(|e| commit_error(kind, e)).and_then(|entries| {
                 let entry = entries.into_iter().next().ok_or_else(|| ApiError::internal("the commit answered without an object"))?;
-                Ok(Written { entry, outcome })
+                Ok(Written { entry, outcome, warnings })
             });
             let _ = reply.send(result);
         });
-        if let Err(refused) = self.committer.submit(Commit { changes, reply: answer }) {
+        self.hand_over(Commit { changes, reply: answer });
+    }
+
+    fn hand_over(&self, commit: Commit) {
+        if let Err(refused) = self.committer.submit(commit) {
             (refused.reply)(Err(CommitError::Refused("too many writes are waiting for the disk".into())));
         }
     }

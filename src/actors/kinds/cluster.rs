@@ -27,9 +27,13 @@ impl Default for WriteLimits {
     }
 }
 
+/// How often a name is made up anew when it is taken already, as upstream does.
+const GENERATED_NAME_TRIES: usize = 8;
+
 /// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
 pub struct Kinds {
-    by_resource: HashMap<(&'static str, &'static str), Arc<Served>>,
+    /// By plural name, then by group.
+    by_resource: HashMap<&'static str, Vec<Arc<Served>>>,
     in_order: Vec<Arc<Served>>,
     pub shelves: Arc<Shelves>,
     limits: WriteLimits,
@@ -61,7 +65,7 @@ impl Kinds {
                 KindActor::new(kind, actor_shelf.clone(), actor_namespaces.clone(), actor_committer.clone())
             });
             let served = Arc::new(Served { kind, shelf, mailbox });
-            kinds.by_resource.insert((kind.resource.group, kind.resource.plural), served.clone());
+            kinds.by_resource.entry(kind.resource.plural).or_default().push(served.clone());
             kinds.in_order.push(served);
         }
         Arc::new(kinds)
@@ -69,8 +73,7 @@ impl Kinds {
 
     /// The kind served as this resource.
     pub fn find(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
-        // The map's keys are static; a lookup by borrowed text compares by value all the same.
-        self.by_resource.iter().find(|((g, p), _)| *g == group && *p == plural).map(|(_, served)| served)
+        self.by_resource.get(plural)?.iter().find(|served| served.kind.resource.group == group)
     }
 
     /// The kind whose shelf has this name (`pods`, `replicasets.apps`).
@@ -86,6 +89,22 @@ impl Kinds {
 
     /// Creates an object from a decoded body; answers once it is durable.
     pub async fn create(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
+        let meta = &body["metadata"];
+        let given = |field: &str| meta[field].as_str().is_some_and(|t| !t.is_empty());
+        let generated = !given("name") && given("generateName");
+        for _ in 1..GENERATED_NAME_TRIES {
+            if !generated {
+                break;
+            }
+            match self.create_once(served, namespace, body.clone(), dry_run).await {
+                Err(error) if error.reason == "AlreadyExists" => {}
+                outcome => return outcome,
+            }
+        }
+        self.create_once(served, namespace, body, dry_run).await
+    }
+
+    async fn create_once(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
         let object = prepare_create(served.kind, namespace, body, &now, &uid, random)?;

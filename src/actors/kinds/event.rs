@@ -34,6 +34,8 @@ pub static KIND: Kind = Kind {
             "source",
             "type",
         ],
+        // `source` stands for its component.
+        field: |entry, path| super::field_by_path(entry, if path == "source" { "source.component" } else { path }),
         ..PLAIN
     },
     columns: COLUMNS,

@@ -60,8 +60,19 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             body
         }
         Part::Status => {
+            // Upstream's status strategies take the metadata along, all but what nobody may change.
+            keep_metadata(kind, old, &mut body)?;
             let mut new = old.clone();
             carry(&body, &mut new, "status");
+            carry(&body, &mut new, "metadata");
+            if kind.resource.kind == "Pod" {
+                let owners = old["metadata"].get("ownerReferences").cloned();
+                let meta = metadata(&mut new);
+                match owners {
+                    Some(owners) => meta.insert("ownerReferences".into(), owners),
+                    None => meta.remove("ownerReferences"),
+                };
+            }
             new
         }
         Part::Finalize => {
@@ -81,7 +92,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
         let next = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata(&mut new).insert("generation".into(), next.into());
     }
-    let mut errors = validation::object_meta(&new, kind.resource.namespaced, kind.rules.name);
+    let mut errors = validation::object_meta_update(&new, old);
     if part == Part::Main || part == Part::Scale {
         errors.extend((kind.rules.validate)(&new));
         errors.extend((kind.rules.validate_update)(&new, old));
@@ -108,9 +119,11 @@ fn check_same_object(kind: &Kind, old: &Value, body: &Value) -> Result<(), ApiEr
     let resource = &kind.resource;
     let name = old["metadata"]["name"].as_str().unwrap_or_default();
     let given = |field: &str| body["metadata"][field].as_str().filter(|v| !v.is_empty());
-    if let Some(version) = given("resourceVersion") {
+    // A version of 0 is none, as upstream has it.
+    if let Some(version) = given("resourceVersion").filter(|v| *v != "0") {
         if version.parse::<u64>().is_err() {
-            return Err(ApiError::bad_request(format!("metadata.resourceVersion: Invalid value: \"{version}\": must be a number")));
+            let error = FieldError::invalid("metadata.resourceVersion", version, "must be a number");
+            return Err(ApiError::invalid(resource.group, resource.kind, name, &[error]));
         }
         if old["metadata"]["resourceVersion"] != version {
             return Err(ApiError::modified(resource.group, resource.plural, name));

@@ -78,6 +78,8 @@ pub enum Propagation {
 pub struct Written {
     pub entry: Arc<Entry>,
     pub outcome: Outcome,
+    /// What a patch brought in that the schema doesn't know, said as in [`crate::protocol::codec::Checked::findings`].
+    pub warnings: Vec<String>,
 }
 
 /// What a write came to.

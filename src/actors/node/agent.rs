@@ -1,4 +1,5 @@
 //! The node's actor: registers the machine, says that it is alive, and keeps one actor for each pod that is bound to it.
+use super::agent_tasks::{background, remove_orphan};
 use super::control_plane::{ControlPlane, WatchOf, until_connected};
 use super::events::Events;
 use super::machine::Machine;
@@ -16,14 +17,12 @@ use actix_rt::ArbiterHandle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 const MAILBOX: usize = 4096;
 const POD_MAILBOX: usize = 256;
-/// How often the server hears that the node is alive.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the whole status is written, when nothing else asks for it.
 const STATUS: Duration = Duration::from_secs(300);
 /// Between attempts to register.
@@ -59,8 +58,12 @@ pub enum AgentMessage {
     /// The actors of all pods.
     All(oneshot::Sender<Vec<Mailbox<PodMessage>>>),
     Registered(bool),
-    /// Time to write the status.
+    /// The status is to be written now.
     WriteStatus,
+    /// Nobody has asked for the status for a while.
+    StatusDue {
+        round: u64,
+    },
     Exited(ContainerExited),
     PodFinished {
         uid: String,
@@ -88,6 +91,14 @@ pub struct NodeAgent {
     around: Arc<Surroundings>,
     guardian: Guardian,
     arbiter: ArbiterHandle,
+    kept: Kept,
+    /// Where `kept` is while a panicked role is replaced by a fresh one.
+    keep: Arc<Mutex<Kept>>,
+}
+
+/// What a fresh role after a panic must not find out anew: which actors and tasks are there already.
+#[derive(Default)]
+struct Kept {
     pods: BTreeMap<String, Handle>,
     /// Left by the agent before this one, by pod, until its pod is seen.
     found: BTreeMap<String, Vec<Container>>,
@@ -97,11 +108,20 @@ pub struct NodeAgent {
     network: NetworkState,
     watching_pods: bool,
     registering: bool,
+    /// Which timer for the next status counts.
+    status_round: u64,
+}
+
+impl Drop for NodeAgent {
+    fn drop(&mut self) {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = std::mem::take(&mut self.kept);
+    }
 }
 
 /// Whether pods can have addresses.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 enum NetworkState {
+    #[default]
     /// `spec.podCIDR` is not assigned yet.
     Waiting,
     Making,
@@ -142,6 +162,7 @@ pub fn start_agent(
         events,
     });
     background(mailbox, &config, runtime, control, arbiter);
+    let keep = Arc::new(Mutex::new(Kept::default()));
     let (guardian_inside, arbiter_inside) = (guardian.clone(), arbiter.clone());
     guardian.start(arbiter, mailbox, MAILBOX, move || NodeAgent {
         config: config.clone(),
@@ -149,56 +170,9 @@ pub fn start_agent(
         around: around.clone(),
         guardian: guardian_inside.clone(),
         arbiter: arbiter_inside.clone(),
-        pods: BTreeMap::new(),
-        found: BTreeMap::new(),
-        listing: None,
-        nodes: Nodes::default(),
-        network: NetworkState::Waiting,
-        watching_pods: false,
-        registering: false,
+        kept: std::mem::take(&mut *keep.lock().unwrap_or_else(PoisonError::into_inner)),
+        keep: keep.clone(),
     });
-}
-
-/// What goes on beside the actor: ends of containers, heartbeats, the watch on the node's own object.
-fn background(
-    mailbox: &Mailbox<AgentMessage>,
-    config: &AgentConfig,
-    runtime: Arc<dyn Runtime>,
-    control: Arc<dyn ControlPlane>,
-    arbiter: &ArbiterHandle,
-) {
-    let to = mailbox.clone();
-    let mut exits = runtime.exits();
-    arbiter.spawn(async move {
-        while let Some(exited) = exits.recv().await {
-            deliver(to.clone(), AgentMessage::Exited(exited)).await;
-        }
-    });
-    let (to, name, beating) = (mailbox.clone(), config.name.clone(), control.clone());
-    arbiter.spawn(async move {
-        loop {
-            // After every reconnection the server is told everything anew.
-            until_connected(&*beating).await;
-            deliver(to.clone(), AgentMessage::WriteStatus).await;
-            while *beating.connected().borrow() {
-                if let Err(error) = beating.heartbeat(&name).await {
-                    tracing::warn!(%error, "the server did not take the heartbeat");
-                }
-                let mut connected = beating.connected();
-                let lost = connected.wait_for(|up| !*up);
-                let _ = tokio::time::timeout(HEARTBEAT, lost).await;
-            }
-        }
-    });
-    let of = WatchOf { resource: "nodes".into(), ..Default::default() };
-    let to = mailbox.clone();
-    arbiter.spawn(follow(control, of, move |seen| {
-        let to = to.clone();
-        async move {
-            deliver(to, AgentMessage::Nodes(seen)).await;
-            true
-        }
-    }));
 }
 
 impl NodeAgent {
@@ -213,9 +187,9 @@ impl NodeAgent {
     fn found(&mut self, found: RuntimeResult<(Vec<Sandbox>, Vec<Container>)>, scope: &Scope<'_, Self>) {
         match found {
             Ok((sandboxes, containers)) => {
-                self.found = sandboxes.into_iter().map(|s| (s.spec.uid, Vec::new())).collect();
+                self.kept.found = sandboxes.into_iter().map(|s| (s.spec.uid, Vec::new())).collect();
                 for container in containers {
-                    self.found.entry(container.spec.pod_uid.clone()).or_default().push(container);
+                    self.kept.found.entry(container.spec.pod_uid.clone()).or_default().push(container);
                 }
                 self.watch_pods(scope);
             }
@@ -233,7 +207,7 @@ impl NodeAgent {
 
     /// Begins once the pods' network is there and the runtime was asked what it has.
     fn watch_pods(&mut self, scope: &Scope<'_, Self>) {
-        if std::mem::replace(&mut self.watching_pods, true) {
+        if std::mem::replace(&mut self.kept.watching_pods, true) {
             return;
         }
         let of = WatchOf { resource: "pods".into(), field_selector: format!("spec.nodeName={}", self.config.name), ..Default::default() };
@@ -249,7 +223,7 @@ impl NodeAgent {
 
     fn pods(&mut self, seen: Seen, scope: &Scope<'_, Self>) {
         match seen {
-            Seen::Anew => self.listing = Some(BTreeSet::new()),
+            Seen::Anew => self.kept.listing = Some(BTreeSet::new()),
             Seen::Object { kind, object } => match PodObject::parse(&object) {
                 Ok(pod) if kind == WatchKind::Deleted => self.vanished(&pod.uid),
                 Ok(pod) => self.observe(Arc::new(pod), scope),
@@ -260,44 +234,44 @@ impl NodeAgent {
     }
 
     fn observe(&mut self, object: Arc<PodObject>, scope: &Scope<'_, Self>) {
-        if let Some(listing) = &mut self.listing {
+        if let Some(listing) = &mut self.kept.listing {
             listing.insert(object.uid.clone());
         }
-        if let Some(handle) = self.pods.get(&object.uid) {
+        if let Some(handle) = self.kept.pods.get(&object.uid) {
             handle.seed.update(object);
             actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Changed));
             return;
         }
         let uid = object.uid.clone();
-        let found = self.found.remove(&uid).unwrap_or_default();
+        let found = self.kept.found.remove(&uid).unwrap_or_default();
         let mailbox = Mailbox::new(format!("{}/pods/{uid}", scope.mailbox().path()));
         let (namespace, name) = (object.namespace.clone(), object.name.clone());
         let seed = Arc::new(Seed::new(object, found));
         let (around, agent, inside) = (self.around.clone(), scope.mailbox().clone(), seed.clone());
         self.guardian.start(&self.arbiter, &mailbox, POD_MAILBOX, move || Pod::new(around.clone(), agent.clone(), inside.clone()));
         scope.decided(format!("{namespace}/{name} runs here"));
-        self.pods.insert(uid, Handle { mailbox, seed, namespace, name });
+        self.kept.pods.insert(uid, Handle { mailbox, seed, namespace, name });
     }
 
     fn vanished(&self, uid: &str) {
-        if let Some(handle) = self.pods.get(uid) {
+        if let Some(handle) = self.kept.pods.get(uid) {
             actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Vanished));
         }
     }
 
     /// What was not named no longer exists: pods end, and so does what an earlier agent left behind.
     fn listed(&mut self) {
-        let Some(named) = self.listing.take() else { return };
-        for uid in self.pods.keys().filter(|uid| !named.contains(*uid)) {
+        let Some(named) = self.kept.listing.take() else { return };
+        for uid in self.kept.pods.keys().filter(|uid| !named.contains(*uid)) {
             self.vanished(uid);
         }
-        for (uid, containers) in std::mem::take(&mut self.found) {
+        for (uid, containers) in std::mem::take(&mut self.kept.found) {
             actix_rt::spawn(remove_orphan(self.around.clone(), uid, containers));
         }
     }
 
     fn write_status(&mut self, scope: &Scope<'_, Self>) {
-        if std::mem::replace(&mut self.registering, true) {
+        if std::mem::replace(&mut self.kept.registering, true) {
             return;
         }
         let (around, config, machine) = (self.around.clone(), self.config.clone(), self.machine.clone());
@@ -317,18 +291,18 @@ impl NodeAgent {
         let Seen::Object { kind, object } = seen else { return };
         let Some((name, facts)) = NodeFacts::parse(&object) else { return };
         if kind == WatchKind::Deleted {
-            return self.nodes.forget(&name);
+            return self.kept.nodes.forget(&name);
         }
         if name == self.config.name {
             self.own_node(&facts, scope);
-        } else if self.nodes.note(name, facts) && self.network == NetworkState::Ready {
+        } else if self.kept.nodes.note(name, facts) && self.kept.network == NetworkState::Ready {
             self.tell_peers();
         }
     }
 
     fn own_node(&mut self, facts: &NodeFacts, scope: &Scope<'_, Self>) {
-        if !facts.pod_cidr.is_empty() && self.network == NetworkState::Waiting {
-            self.network = NetworkState::Making;
+        if !facts.pod_cidr.is_empty() && self.kept.network == NetworkState::Waiting {
+            self.kept.network = NetworkState::Making;
             let (network, cidr) = (self.config.network.clone(), facts.pod_cidr.clone());
             scope.run(async move { AgentMessage::NetworkReady(network.set_pod_cidr(&cidr).await) });
         }
@@ -340,21 +314,21 @@ impl NodeAgent {
     fn network_ready(&mut self, outcome: RuntimeResult<()>, scope: &Scope<'_, Self>) {
         match outcome {
             Ok(()) => {
-                self.network = NetworkState::Ready;
+                self.kept.network = NetworkState::Ready;
                 self.tell_peers();
                 self.look(scope);
             }
             Err(error) => {
                 tracing::error!(%error, "the pod network cannot be made");
                 // The next write of the node's own status brings its object, and with it the next attempt.
-                self.network = NetworkState::Waiting;
+                self.kept.network = NetworkState::Waiting;
                 scope.after(AGAIN, AgentMessage::WriteStatus);
             }
         }
     }
 
     fn tell_peers(&self) {
-        let (network, peers) = (self.config.network.clone(), self.nodes.peers(&self.config.name));
+        let (network, peers) = (self.config.network.clone(), self.kept.nodes.peers(&self.config.name));
         actix_rt::spawn(async move {
             if let Err(error) = network.set_peers(&peers).await {
                 tracing::warn!(%error, "the way to other nodes' pods is not complete");
@@ -365,28 +339,8 @@ impl NodeAgent {
     fn find(&self, namespace: &str, name: &str, uid: &str) -> Option<Mailbox<PodMessage>> {
         let fits =
             |(own, handle): &(&String, &Handle)| handle.namespace == namespace && handle.name == name && (uid.is_empty() || *own == uid);
-        self.pods.iter().find(fits).map(|(_, handle)| handle.mailbox.clone())
+        self.kept.pods.iter().find(fits).map(|(_, handle)| handle.mailbox.clone())
     }
-}
-
-/// Ends what belongs to no pod any more.
-async fn remove_orphan(around: Arc<Surroundings>, uid: String, containers: Vec<Container>) {
-    for container in containers {
-        let id = &container.spec.id;
-        let outcome = async {
-            around.runtime.signal_container(id, 9).await?;
-            around.runtime.remove_container(id).await
-        };
-        if let Err(error) = outcome.await {
-            tracing::debug!(container = id, %error, "a left-over container was not removed; its sandbox's removal follows");
-        }
-    }
-    match around.runtime.remove_sandbox(&uid).await {
-        Ok(()) => tracing::info!(uid, "removed what was left of a pod that no longer exists"),
-        Err(error) => tracing::warn!(uid, %error, "what was left of a pod could not be removed"),
-    }
-    // What was never made need not be removed.
-    let _ = tokio::fs::remove_dir_all(around.places.pod(&uid)).await;
 }
 
 impl Role for NodeAgent {
@@ -404,26 +358,31 @@ impl Role for NodeAgent {
             AgentMessage::NetworkReady(outcome) => self.network_ready(outcome, scope),
             AgentMessage::All(reply) => {
                 // Whoever asked may have gone.
-                let _ = reply.send(self.pods.values().map(|h| h.mailbox.clone()).collect());
+                let _ = reply.send(self.kept.pods.values().map(|h| h.mailbox.clone()).collect());
             }
             AgentMessage::Registered(done) => {
-                self.registering = false;
+                self.kept.registering = false;
                 if done {
-                    scope.after(STATUS, AgentMessage::WriteStatus);
+                    self.kept.status_round += 1;
+                    scope.after(STATUS, AgentMessage::StatusDue { round: self.kept.status_round });
                 } else {
                     self.write_status(scope);
                 }
             }
             AgentMessage::WriteStatus => self.write_status(scope),
+            AgentMessage::StatusDue { round } if round == self.kept.status_round => self.write_status(scope),
+            AgentMessage::StatusDue { .. } => {}
             AgentMessage::Exited(exited) => {
-                if let Some(handle) = self.pods.get(&exited.pod_uid) {
+                if let Some(handle) = self.kept.pods.get(&exited.pod_uid) {
                     actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Exited(exited)));
-                } else if let Some(container) = self.found.get_mut(&exited.pod_uid).into_iter().flatten().find(|c| c.spec.id == exited.id) {
+                } else if let Some(container) =
+                    self.kept.found.get_mut(&exited.pod_uid).into_iter().flatten().find(|c| c.spec.id == exited.id)
+                {
                     container.phase = crate::runtime::api::ContainerPhase::Exited(exited.exit);
                 }
             }
             AgentMessage::PodFinished { uid } => {
-                self.pods.remove(&uid);
+                self.kept.pods.remove(&uid);
             }
             AgentMessage::Find { namespace, name, uid, reply } => {
                 // Whoever asked may have gone.

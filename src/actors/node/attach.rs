@@ -4,6 +4,7 @@ use super::network::NodeNetwork;
 use super::streams::NodeStreams;
 use crate::actors::base::Guardian;
 use crate::actors::mesh::{MeshClient, MeshClientConfig};
+use crate::protocol::time::now;
 use crate::runtime::api::Runtime;
 use crate::storage::pki::NodeIdentity;
 use actix_rt::Arbiter;
@@ -11,7 +12,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How often the age of the node's certificate is looked at.
+const RENEWAL: Duration = Duration::from_secs(3600);
 
 /// A node and the cluster that it belongs to.
 pub struct NodeConfig {
@@ -54,6 +59,7 @@ pub fn start<R: Runtime + NodeNetwork + Clone>(config: NodeConfig, runtime: R, g
         service,
         runtime: handle,
     });
+    arbiter.spawn(keep_certificate(mesh.clone()));
     let agent = AgentConfig {
         name: config.name,
         address: config.address,
@@ -67,4 +73,16 @@ pub fn start<R: Runtime + NodeNetwork + Clone>(config: NodeConfig, runtime: R, g
     };
     start_agent(&mailbox, agent, runtime, Arc::new(mesh.clone()), &guardian, &arbiter.handle());
     NodeHandle { mesh, arbiter }
+}
+
+/// Renews the node's certificate in time, as long as the node runs.
+async fn keep_certificate(mesh: MeshClient) {
+    loop {
+        match mesh.renew_if_due(now()).await {
+            Ok(true) => tracing::info!("the node's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the node's certificate could not be renewed yet"),
+        }
+        tokio::time::sleep(RENEWAL).await;
+    }
 }

@@ -12,6 +12,7 @@
 //! A node keeps its pods running without any server: the control plane is only read from and reported to.
 mod adopt;
 mod agent;
+mod agent_tasks;
 mod attach;
 mod conditions;
 mod control_plane;
@@ -21,7 +22,6 @@ mod log_stream;
 mod machine;
 mod network;
 mod object;
-mod payload;
 mod plan;
 mod pod;
 mod pod_containers;

@@ -61,6 +61,8 @@ pub enum PodMessage {
         round: u32,
     },
     Exited(ContainerExited),
+    /// The same, with the last lines of its log as its message.
+    Ended(ContainerExited),
     Probed {
         id: String,
         probe: ProbeKind,
@@ -77,7 +79,7 @@ pub enum PodMessage {
     RetryTearDown,
     ObjectDeleted(Result<(), ControlError>),
     RefreshVolumes,
-    Refreshed(RuntimeResult<BTreeMap<String, PathBuf>>),
+    Refreshed(RuntimeResult<()>),
     /// What logs and sessions need to know.
     Describe(oneshot::Sender<PodView>),
 }
@@ -240,7 +242,20 @@ impl Pod {
         self.deadline = seconds;
     }
 
-    fn exited(&mut self, exited: ContainerExited) {
+    /// A container has ended. Where its log is to explain a failure, that is read first.
+    fn exited(&mut self, mut exited: ContainerExited, scope: &Scope<'_, Self>) {
+        let index = self.state.by_id(&exited.id).filter(|_| exited.exit.code != 0 && exited.exit.message.is_empty());
+        let container = index.and_then(|i| self.state.object.container(i));
+        let falls_back = container.is_some_and(|c| c.termination_message_policy.as_deref() == Some("FallbackToLogsOnError"));
+        let Some(record) = index.filter(|_| falls_back).and_then(|i| self.state.records.get(i)) else { return self.ended(exited) };
+        let log = self.around.places.log(&self.state.object, &record.name, record.attempt);
+        scope.run(async move {
+            exited.exit.message = super::log_stream::last_words(&log).await;
+            PodMessage::Ended(exited)
+        });
+    }
+
+    fn ended(&mut self, exited: ContainerExited) {
         let running = self.state.by_id(&exited.id).and_then(|i| self.state.records.get_mut(i)).filter(|r| r.is_running());
         let Some(record) = running else {
             if self.state.records.iter().any(|r| r.step == Step::Starting) {
@@ -281,7 +296,7 @@ impl Pod {
     fn set_up_done(&mut self, outcome: RuntimeResult<(Sandbox, BTreeMap<String, PathBuf>)>, scope: &mut Scope<'_, Self>) {
         match outcome {
             Ok((sandbox, volumes)) => {
-                self.state.set_up = SetUp::Done { sandbox, volumes };
+                self.state.set_up = SetUp::Done { sandbox: Box::new(sandbox), volumes };
                 if super::volumes::refreshable(&self.state.object) {
                     self.later(REFRESH, PodMessage::RefreshVolumes, scope);
                 }
@@ -340,7 +355,8 @@ impl Role for Pod {
             PodMessage::PostStartDone { id, outcome } => self.post_start_done(&id, outcome, scope),
             PodMessage::PreStopDone { id, outcome } => self.pre_stop_done(&id, outcome, scope),
             PodMessage::GraceOver { id, round } => self.grace_over(&id, round, scope),
-            PodMessage::Exited(exited) => self.exited(exited),
+            PodMessage::Exited(exited) => self.exited(exited, scope),
+            PodMessage::Ended(exited) => self.ended(exited),
             PodMessage::Probed { id, probe, sample } => self.probed(&id, probe, sample, scope),
             PodMessage::DeadlineOver { seconds } => self.deadline_over(seconds),
             PodMessage::StatusSent { status, outcome } => self.status_sent(status, outcome),

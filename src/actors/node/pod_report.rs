@@ -8,9 +8,9 @@ use super::state::{Ending, SetUp, TearDown};
 use super::status::{Around, patch, pod_status};
 use crate::actors::base::Scope;
 use crate::protocol::time::now;
-use crate::runtime::api::Result as RuntimeResult;
+use crate::runtime::api::{Result as RuntimeResult, RuntimeError};
+use crate::runtime::volumes;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 impl Pod {
@@ -70,19 +70,16 @@ impl Pod {
         let ids: Vec<String> = ids.flatten().collect();
         let runtime = self.around.runtime.clone();
         let files = self.around.places.pod(&object.uid);
-        let logs = deleted.then(|| self.around.places.logs(&object.namespace, &object.name, &object.uid));
         scope.run(async move {
             for id in ids {
                 if let Err(error) = runtime.remove_container(&id).await {
                     tracing::debug!(container = id, %error, "a container was not removed; the sandbox's removal follows");
                 }
             }
-            let outcome = runtime.remove_sandbox(&object.uid).await;
-            for dir in [Some(files), logs].into_iter().flatten() {
-                // What was never made need not be removed.
-                let _ = tokio::fs::remove_dir_all(dir).await;
+            if let Err(error) = runtime.remove_sandbox(&object.uid).await {
+                return PodMessage::TornDown(Err(error));
             }
-            PodMessage::TornDown(outcome)
+            PodMessage::TornDown(clean_up(files).await)
         });
     }
 
@@ -147,8 +144,13 @@ impl Pod {
     }
 
     fn finish(&mut self, scope: &mut Scope<'_, Self>) {
-        let (agent, uid) = (self.agent.clone(), self.state.object.uid.clone());
-        actix_rt::spawn(deliver(agent, AgentMessage::PodFinished { uid }));
+        let (agent, object) = (self.agent.clone(), self.state.object.clone());
+        let logs = self.around.places.logs(&object.namespace, &object.name, &object.uid);
+        actix_rt::spawn(async move {
+            // There are none when no container ever started.
+            let _ = tokio::fs::remove_dir_all(logs).await;
+            deliver(agent, AgentMessage::PodFinished { uid: object.uid.clone() }).await;
+        });
         scope.stop();
     }
 
@@ -160,13 +162,19 @@ impl Pod {
         scope.run(async move { PodMessage::Refreshed(refresh_volumes(&around, &object).await) });
     }
 
-    pub(super) fn refreshed(&mut self, outcome: RuntimeResult<BTreeMap<String, PathBuf>>, scope: &mut Scope<'_, Self>) {
+    pub(super) fn refreshed(&mut self, outcome: RuntimeResult<()>, scope: &mut Scope<'_, Self>) {
         if let Err(error) = outcome {
             // What is mounted stays as it is.
             tracing::debug!(pod = self.state.object.name, %error, "a pod's volumes were not brought up to date");
         }
         self.later(REFRESH, PodMessage::RefreshVolumes, scope);
     }
+}
+
+/// Unmounts and removes what the agent keeps for a pod.
+pub(super) async fn clean_up(files: PathBuf) -> RuntimeResult<()> {
+    let cleaning = tokio::task::spawn_blocking(move || volumes::cleanup(&files).map_err(RuntimeError::from));
+    cleaning.await.unwrap_or_else(|e| Err(RuntimeError::new("FailedKillPod", e)))
 }
 
 /// After a passing failure: until there is a connection again, and a growing pause.

@@ -6,7 +6,7 @@ use crate::protocol::quantity::Quantity;
 use crate::runtime::api::{ContainerSpec, Dns, Image, Limits, Mount, Result, RuntimeError, SandboxSpec, Security};
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where the node keeps things, and how pods of it resolve names.
 #[derive(Clone, Debug, Default)]
@@ -149,19 +149,27 @@ pub struct Start<'a> {
     pub places: &'a Places,
 }
 
-/// The container as the runtime starts it.
+/// A part of a volume that must be bound to `target` before the container starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubPath {
+    pub volume: PathBuf,
+    pub path: String,
+    pub target: PathBuf,
+}
+
+/// The container as the runtime starts it, and the parts of volumes that it mounts.
 ///
 /// # Errors
 /// [`CONFIG_ERROR`] when something referred to is missing or the settings contradict the image.
-pub fn container_spec(start: &Start<'_>) -> Result<ContainerSpec> {
+pub fn container_spec(start: &Start<'_>) -> Result<(ContainerSpec, Vec<SubPath>)> {
     let Start { object, container, attempt, image, places, .. } = start;
     let env = environment(object, container, start.facts, start.references)?;
     let lookup = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
     let words = |list: &Option<Vec<String>>| list.iter().flatten().map(|word| expand(word, lookup)).collect();
     let (command, args) = (words(&container.command), words(&container.args));
-    let mounts = mounts(start, lookup)?;
+    let (mounts, sub_paths) = mounts(start, lookup)?;
     let termination = places.pod(&object.uid).join("termination").join(format!("{}-{attempt}", container.name));
-    Ok(ContainerSpec {
+    let spec = ContainerSpec {
         id: container_id(&object.uid, &container.name, *attempt),
         pod_uid: object.uid.clone(),
         name: container.name.clone(),
@@ -181,17 +189,25 @@ pub fn container_spec(start: &Start<'_>) -> Result<ContainerSpec> {
         termination_file: termination,
         oom_score_adj: oom_score(object, container, start.facts),
         env,
-    })
+    };
+    Ok((spec, sub_paths))
 }
 
-fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<Mount>> {
-    let mut mounts = Vec::new();
-    for mount in start.container.volume_mounts.iter().flatten() {
+fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<(Vec<Mount>, Vec<SubPath>)> {
+    let (mut mounts, mut sub_paths) = (Vec::new(), Vec::new());
+    let places = start.places.pod(&start.object.uid).join("subpaths").join(&start.container.name);
+    for (index, mount) in start.container.volume_mounts.iter().flatten().enumerate() {
         let missing = || RuntimeError::new(CONFIG_ERROR, format!("no volume named \"{}\" is mounted", mount.name));
-        let root = start.volumes.get(&mount.name).ok_or_else(missing)?;
+        let volume = start.volumes.get(&mount.name).ok_or_else(missing)?.clone();
         let expanded = mount.sub_path_expr.as_deref().map(|path| expand(path, &lookup));
-        let sub_path = expanded.or_else(|| mount.sub_path.clone()).unwrap_or_default();
-        let source = if sub_path.is_empty() { root.clone() } else { below(root, &sub_path)? };
+        let path = expanded.or_else(|| mount.sub_path.clone()).unwrap_or_default();
+        let source = if path.is_empty() {
+            volume
+        } else {
+            let target = places.join(index.to_string());
+            sub_paths.push(SubPath { volume, path, target: target.clone() });
+            target
+        };
         mounts.push(Mount {
             source,
             destination: mount.mount_path.clone(),
@@ -199,16 +215,7 @@ fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<
             propagation: mount.mount_propagation.clone().unwrap_or_else(|| "None".into()),
         });
     }
-    Ok(mounts)
-}
-
-fn below(root: &Path, sub_path: &str) -> Result<PathBuf> {
-    let plain = Path::new(sub_path).components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if plain {
-        Ok(root.join(sub_path))
-    } else {
-        Err(RuntimeError::new(CONFIG_ERROR, format!("subPath \"{sub_path}\" must stay below its volume")))
-    }
+    Ok((mounts, sub_paths))
 }
 
 fn security(object: &PodObject, container: &Container, image: &Image) -> Result<Security> {

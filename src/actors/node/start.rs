@@ -5,10 +5,10 @@ use super::events::Events;
 use super::object::PodObject;
 use super::plan::retry_pause;
 use super::references::{Names, References, registry_auth};
-use super::spec::{Places, Start, container_spec, sandbox_spec};
-use super::volumes;
+use super::spec::{Places, Start, SubPath, container_spec, sandbox_spec};
 use crate::protocol::time::now;
 use crate::runtime::api::{Image, Runtime, RuntimeError, Sandbox};
+use crate::runtime::volumes::bind_subpath;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,16 +43,20 @@ impl Surroundings {
 /// Sandbox and volumes, made side by side.
 pub async fn set_up(around: &Surroundings, object: &PodObject) -> Result<(Sandbox, BTreeMap<String, PathBuf>), RuntimeError> {
     let sandbox = around.runtime.create_sandbox(sandbox_spec(object, &around.places));
-    let (sandbox, volumes) = tokio::join!(sandbox, refresh_volumes(around, object));
+    let (sandbox, volumes) = tokio::join!(sandbox, volumes(around, object, false));
     let warn = |reason: &str, message: String| around.events.pod(object, None, "Warning", reason, message);
     let sandbox = sandbox.inspect_err(|e| warn("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {}", e.message)))?;
-    let volumes = volumes.inspect_err(|e| warn(volumes::FAILED_MOUNT, e.message.clone()))?;
+    let volumes = volumes.inspect_err(|e| warn(super::volumes::FAILED_MOUNT, e.message.clone()))?;
     Ok((sandbox, volumes))
 }
 
-/// The volumes, written or brought up to date.
-pub async fn refresh_volumes(around: &Surroundings, object: &PodObject) -> Result<BTreeMap<String, PathBuf>, RuntimeError> {
-    volumes::prepare(object, &around.places, &around.facts(object, None), &*around.control).await
+/// Brings the files that follow ConfigMaps, Secrets and fields up to date.
+pub async fn refresh_volumes(around: &Surroundings, object: &PodObject) -> Result<(), RuntimeError> {
+    volumes(around, object, true).await.map(|_| ())
+}
+
+async fn volumes(around: &Surroundings, object: &PodObject, only_files: bool) -> Result<BTreeMap<String, PathBuf>, RuntimeError> {
+    super::volumes::prepare(object, &around.places, &around.facts(object, None), &*around.control, only_files).await
 }
 
 /// A container that runs.
@@ -112,10 +116,12 @@ pub async fn start_container(
     let facts = around.facts(object, Some(sandbox));
     let places = &around.places;
     let start = Start { object, container, attempt, image: &image, facts: &facts, references: &references, volumes, places };
-    let spec = container_spec(&start).map_err(|error| {
+    let refused = |error: RuntimeError| {
         tell("Warning", "Failed", format!("Error: {}", error.message));
         Hitch::config(error)
-    })?;
+    };
+    let (spec, sub_paths) = container_spec(&start).map_err(refused)?;
+    bind(sub_paths).await.map_err(refused)?;
     let prepared = prepare_files(&spec.log_path, &spec.termination_file).await;
     prepared.map_err(|e| Hitch::config(RuntimeError::new("CreateContainerError", e)))?;
     let id = spec.id.clone();
@@ -133,6 +139,17 @@ pub async fn start_container(
             Err(Hitch { error, kind })
         }
     }
+}
+
+/// Binds parts of volumes to places of their own, from which the container gets them.
+async fn bind(sub_paths: Vec<SubPath>) -> Result<(), RuntimeError> {
+    if sub_paths.is_empty() {
+        return Ok(());
+    }
+    let binding = tokio::task::spawn_blocking(move || {
+        sub_paths.iter().try_for_each(|s| bind_subpath(&s.volume, &s.path, &s.target).map_err(RuntimeError::from))
+    });
+    binding.await.unwrap_or_else(|e| Err(RuntimeError::new(CONFIG_ERROR, e)))
 }
 
 /// The log's directory, and an empty termination message.

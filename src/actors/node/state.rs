@@ -30,7 +30,7 @@ pub enum SetUp {
     /// Failed; a timer leads back to `Missing`.
     Held,
     Done {
-        sandbox: Sandbox,
+        sandbox: Box<Sandbox>,
         volumes: BTreeMap<String, PathBuf>,
     },
 }

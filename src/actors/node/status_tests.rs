@@ -18,7 +18,7 @@ fn state(policy: &str, init: &[&str], apps: &[&str]) -> PodState {
     });
     let mut state = PodState::new(Arc::new(PodObject::from_value(object).unwrap()), 0);
     let sandbox = Sandbox { spec: SandboxSpec::default(), ips: vec!["10.0.0.2".parse().unwrap()], created_ms: 0 };
-    state.set_up = SetUp::Done { sandbox, volumes: Default::default() };
+    state.set_up = SetUp::Done { sandbox: Box::new(sandbox), volumes: Default::default() };
     for (record, word) in state.records.iter_mut().zip(init.iter().chain(apps)) {
         let finished = |code| Current::Exited(Finished { id: "x".into(), exit: Exit { code, ..Default::default() }, start_failed: false });
         record.current = match *word {

@@ -176,11 +176,10 @@ async fn forward(connection: TcpStream, stream: Stream) -> Result<(), MeshError>
     let up = async {
         while let Ok(Some(frame)) = reader.next_frame().await {
             match frame {
-                Frame::Data { channel: DATA, bytes } => {
-                    if to_pod.write_all(&bytes).await.is_err() {
-                        break;
-                    }
-                }
+                Frame::Data { channel: DATA, bytes } => match to_pod.write_all(&bytes).await {
+                    Ok(()) => {}
+                    Err(_) => break,
+                },
                 Frame::Close { channel: DATA } => break,
                 _ => {}
             }

@@ -3,10 +3,11 @@
 use super::control_plane::ControlPlane;
 use super::env::{Facts, pod_field, resource_field};
 use super::object::PodObject;
-use super::payload::{File, make_dir, write_payload};
 use super::references::{Data, Names, References};
 use super::spec::Places;
+use crate::protocol::quantity::Quantity;
 use crate::runtime::api::{Result, RuntimeError};
+use crate::runtime::volumes::{self, HostPathType, Medium};
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume, VolumeProjection};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,23 +16,33 @@ use std::path::{Path, PathBuf};
 pub const FAILED_MOUNT: &str = "FailedMount";
 const MODE: i32 = 0o644;
 
+/// Files by path: their bytes and modes.
+pub type Files = BTreeMap<String, (Vec<u8>, u32)>;
+
 /// What stands behind a volume.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// An empty directory of the pod's own.
-    Empty,
+    /// A directory of the pod's own, empty at first; `size` in bytes, 0 for no limit.
+    Empty { medium: Medium, size: u64 },
     /// A path of the host; made first when it may be.
-    Host { path: PathBuf, kind: String },
+    Host { path: PathBuf, kind: HostPathType },
     /// Files, rewritten as a whole when they change.
-    Files(Vec<File>),
+    Files(Files),
 }
 
-/// Makes or refreshes every volume; answers where they are on the host.
+/// Makes every volume, or brings those that are made of files up to date; answers where they are on the host.
 ///
 /// # Errors
 /// [`FAILED_MOUNT`] with the words for the event.
-pub async fn prepare(object: &PodObject, places: &Places, facts: &Facts, control: &dyn ControlPlane) -> Result<BTreeMap<String, PathBuf>> {
-    let volumes = object.spec.volumes.clone().unwrap_or_default();
+pub async fn prepare(
+    object: &PodObject,
+    places: &Places,
+    facts: &Facts,
+    control: &dyn ControlPlane,
+    only_files: bool,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let mut volumes = object.spec.volumes.clone().unwrap_or_default();
+    volumes.retain(|v| !only_files || follows_objects(v));
     let names = names(&volumes);
     let fetched = References::fetch(control, &object.namespace, names).await;
     let references = fetched.map_err(|e| RuntimeError::new(FAILED_MOUNT, e))?;
@@ -53,10 +64,13 @@ fn fs_group(object: &PodObject) -> Option<u32> {
     object.spec.security_context.as_ref().and_then(|s| s.fs_group).and_then(|g| u32::try_from(g).ok())
 }
 
-/// Volumes whose files follow objects that may change.
+fn follows_objects(v: &Volume) -> bool {
+    v.config_map.is_some() || v.secret.is_some() || v.downward_api.is_some() || v.projected.is_some()
+}
+
+/// Some volume's files follow objects that may change.
 pub fn refreshable(object: &PodObject) -> bool {
-    let follows = |v: &Volume| v.config_map.is_some() || v.secret.is_some() || v.downward_api.is_some() || v.projected.is_some();
-    object.spec.volumes.iter().flatten().any(follows)
+    object.spec.volumes.iter().flatten().any(follows_objects)
 }
 
 fn names(volumes: &[Volume]) -> Names {
@@ -74,11 +88,16 @@ fn names(volumes: &[Volume]) -> Names {
 
 /// What is to stand in a volume; the error is upstream's text, or says what is not implemented.
 pub fn content(object: &PodObject, volume: &Volume, facts: &Facts, references: &References) -> std::result::Result<Content, String> {
-    if volume.empty_dir.is_some() {
-        return Ok(Content::Empty);
+    if let Some(empty) = &volume.empty_dir {
+        let medium = match empty.medium.as_deref() {
+            Some("Memory") => Medium::Memory,
+            _ => Medium::Disk,
+        };
+        let limit = empty.size_limit.as_ref().and_then(|q| q.0.parse::<Quantity>().ok());
+        return Ok(Content::Empty { medium, size: limit.and_then(|q| u64::try_from(q.value()).ok()).unwrap_or(0) });
     }
     if let Some(HostPathVolumeSource { path, type_ }) = &volume.host_path {
-        return Ok(Content::Host { path: path.into(), kind: type_.clone().unwrap_or_default() });
+        return Ok(Content::Host { path: path.into(), kind: host_path_type(type_.as_deref().unwrap_or_default())? });
     }
     if let Some(map) = &volume.config_map {
         let optional = map.optional == Some(true);
@@ -96,7 +115,7 @@ pub fn content(object: &PodObject, volume: &Volume, facts: &Facts, references: &
     }
     if let Some(projected) = &volume.projected {
         let mode = projected.default_mode.unwrap_or(MODE);
-        let mut files = Vec::new();
+        let mut files = Files::new();
         for source in projected.sources.iter().flatten() {
             files.extend(projection(object, source, mode, facts, references)?);
         }
@@ -111,7 +130,7 @@ fn projection(
     mode: i32,
     facts: &Facts,
     references: &References,
-) -> std::result::Result<Vec<File>, String> {
+) -> std::result::Result<Files, String> {
     if let Some(map) = &source.config_map {
         let optional = map.optional == Some(true);
         let data = references.config_map(&map.name, optional).map_err(|e| e.message)?;
@@ -129,21 +148,39 @@ fn projection(
     Err(format!("{what} is not implemented"))
 }
 
+fn bits(mode: i32) -> u32 {
+    u32::try_from(mode).unwrap_or(0o644)
+}
+
+fn host_path_type(word: &str) -> std::result::Result<HostPathType, String> {
+    Ok(match word {
+        "" => HostPathType::Unset,
+        "DirectoryOrCreate" => HostPathType::DirectoryOrCreate,
+        "Directory" => HostPathType::Directory,
+        "FileOrCreate" => HostPathType::FileOrCreate,
+        "File" => HostPathType::File,
+        "Socket" => HostPathType::Socket,
+        "CharDevice" => HostPathType::CharDevice,
+        "BlockDevice" => HostPathType::BlockDevice,
+        other => return Err(format!("hostPath type {other} is not implemented")),
+    })
+}
+
 /// The name of the source in the volume's own words.
 fn kind_of(volume: &Volume) -> String {
     let value = serde_json::to_value(volume).unwrap_or_default();
     value.as_object().into_iter().flatten().map(|(k, _)| k).find(|k| *k != "name").cloned().unwrap_or_else(|| "this volume".into())
 }
 
-fn keys(data: Option<&Data>, items: Option<&[KeyToPath]>, mode: i32, optional: bool) -> std::result::Result<Vec<File>, String> {
-    let Some(data) = data else { return Ok(Vec::new()) };
+fn keys(data: Option<&Data>, items: Option<&[KeyToPath]>, mode: i32, optional: bool) -> std::result::Result<Files, String> {
+    let Some(data) = data else { return Ok(Files::new()) };
     let Some(items) = items.filter(|i| !i.is_empty()) else {
-        return Ok(data.iter().map(|(key, bytes)| File { path: key.clone(), mode, bytes: bytes.clone() }).collect());
+        return Ok(data.iter().map(|(key, bytes)| (key.clone(), (bytes.clone(), bits(mode)))).collect());
     };
-    let mut files = Vec::with_capacity(items.len());
+    let mut files = Files::new();
     for item in items {
         match data.get(&item.key) {
-            Some(bytes) => files.push(File { path: item.path.clone(), mode: item.mode.unwrap_or(mode), bytes: bytes.clone() }),
+            Some(bytes) => drop(files.insert(item.path.clone(), (bytes.clone(), bits(item.mode.unwrap_or(mode))))),
             None if optional => {}
             None => return Err(format!("references non-existent config key: {}", item.key)),
         }
@@ -151,7 +188,7 @@ fn keys(data: Option<&Data>, items: Option<&[KeyToPath]>, mode: i32, optional: b
     Ok(files)
 }
 
-fn fields(object: &PodObject, items: &[DownwardAPIVolumeFile], mode: i32, facts: &Facts) -> std::result::Result<Vec<File>, String> {
+fn fields(object: &PodObject, items: &[DownwardAPIVolumeFile], mode: i32, facts: &Facts) -> std::result::Result<Files, String> {
     let file = |item: &DownwardAPIVolumeFile| {
         let text = if let Some(field) = &item.field_ref {
             pod_field(object, &field.field_path, facts)?
@@ -162,7 +199,7 @@ fn fields(object: &PodObject, items: &[DownwardAPIVolumeFile], mode: i32, facts:
         } else {
             return Err(format!("file \"{}\" has no source", item.path));
         };
-        Ok(File { path: item.path.clone(), mode: item.mode.unwrap_or(mode), bytes: text.into_bytes() })
+        Ok((item.path.clone(), (text.into_bytes(), bits(item.mode.unwrap_or(mode)))))
     };
     items.iter().map(file).collect()
 }
@@ -172,29 +209,11 @@ fn write(root: &Path, contents: Vec<(String, Content)>, group: Option<u32>) -> R
     for (name, content) in contents {
         let own = root.join("volumes").join(&name);
         let place = match content {
-            Content::Empty => make_dir(&own, 0o777, group).map(|()| own),
-            Content::Files(files) => write_payload(&own, &files, group).map(|()| own),
-            Content::Host { path, kind } => host_path(&path, &kind).map(|()| path),
+            Content::Empty { medium, size } => volumes::empty_dir(&own, medium, size, group).map(|()| own),
+            Content::Files(files) => volumes::write_projection(&own, &files, group).map(|_| own),
+            Content::Host { path, kind } => volumes::host_path(&path, kind).map(|()| path),
         };
         places.insert(name.clone(), place.map_err(|e| failed(&name, e))?);
     }
     Ok(places)
-}
-
-/// `hostPath.type`: makes what may be made, refuses what isn't there.
-fn host_path(path: &Path, kind: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let found = std::fs::metadata(path);
-    let refused = |what: &str| Err(std::io::Error::other(format!("hostPath type check failed: {} is not a {what}", path.display())));
-    let is = |test: fn(&std::fs::Metadata) -> bool| found.as_ref().is_ok_and(test);
-    match kind {
-        "Directory" if !is(std::fs::Metadata::is_dir) => refused("directory"),
-        "File" if !is(std::fs::Metadata::is_file) => refused("file"),
-        "Socket" if !is(|m| m.file_type().is_socket()) => refused("socket file"),
-        "CharDevice" if !is(|m| m.file_type().is_char_device()) => refused("character device"),
-        "BlockDevice" if !is(|m| m.file_type().is_block_device()) => refused("block device"),
-        "FileOrCreate" if found.is_err() => std::fs::File::create(path).map(|_| ()),
-        "DirectoryOrCreate" | "" if found.is_err() => std::fs::create_dir_all(path),
-        _ => Ok(()),
-    }
 }

@@ -3,7 +3,7 @@ use super::client::{Call, Client, ClientError};
 use super::report::{Phase, Report};
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::{CliError, Common, Outcome};
+use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,7 +18,7 @@ const PAGE: usize = 1000;
 pub struct ApiBench {
     #[command(flatten)]
     #[serde(skip)]
-    common: Common,
+    common: Load,
     /// Connections that work at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,

@@ -34,7 +34,7 @@ enum What {
 
 /// What every measurement needs to know.
 #[derive(Args, Clone)]
-struct Common {
+struct Load {
     /// How to reach the cluster; the file in $KUBECONFIG otherwise.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
@@ -65,7 +65,7 @@ impl Bench {
     }
 }
 
-impl Common {
+impl Load {
     /// Reads the kubeconfig.
     fn access(&self) -> Result<Arc<Access>, CliError> {
         if let Some(pid) = self.pid {

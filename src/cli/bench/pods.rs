@@ -4,7 +4,7 @@ use super::report::{Phase, Report};
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
 use super::watch::{self, Became, Seen};
-use super::{CliError, Common, Outcome};
+use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +24,7 @@ const ENOUGH: usize = 3;
 pub struct PodBench {
     #[command(flatten)]
     #[serde(skip)]
-    common: Common,
+    common: Load,
     /// The image to run; it should be on the nodes already, and keep running.
     #[arg(long)]
     image: String,

@@ -1,7 +1,7 @@
 //! Results, as a table for people and as JSON for programs.
 use super::site::Site;
 use super::timing::Spread;
-use super::{CliError, Common, Outcome};
+use super::{CliError, Load, Outcome};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ impl<S: Serialize> Report<S> {
     }
 
     /// Prints the table, writes the JSON, and fails when requests failed.
-    pub fn tell(&self, common: &Common) -> Outcome {
+    pub fn tell(&self, common: &Load) -> Outcome {
         println!("{} ({})", self.server, self.version);
         println!("{}", table(&self.phases));
         if let Some(path) = &common.json {

@@ -1,7 +1,7 @@
 //! The namespace that a measurement makes for itself and takes away afterwards, whatever happens in between.
 use super::client::{Call, Client, ClientError};
 use super::kubeconfig::Access;
-use super::{CliError, Common};
+use super::{CliError, Load};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,7 @@ pub(super) struct Site {
 
 impl Site {
     /// Makes the namespace. Refuses one that is there already: everything in it will be removed.
-    pub async fn open(common: &Common) -> Result<Site, CliError> {
+    pub async fn open(common: &Load) -> Result<Site, CliError> {
         let (access, namespace) = (common.access()?, common.namespace()?);
         let mut client = Client::new(access.clone());
         let version = client.call(Call::get("/version")).await.map_err(CliError::usage)?;

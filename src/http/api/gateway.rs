@@ -62,20 +62,27 @@ impl Gateway {
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
     pub async fn handle(&self, user: &User, request: ApiRequest) -> Result<Reply, ApiError> {
-        let query = Query::parse(&request.query)?;
-        match parse_path(&request.path)? {
+        let path = parse_path(&request.path)?;
+        self.handle_at(user, request, path).await
+    }
+
+    /// The same for a transport that has looked at the path already.
+    pub async fn handle_at(&self, user: &User, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
+        match path {
             RequestPath::Other => {
                 authorize(user, &Action::path(&request.method, &request.path))?;
                 self.documents.answer(&request).map(Reply::Whole)
             }
-            RequestPath::Resource(target) => self.resource(user, &request, &query, target).await,
+            RequestPath::Resource(target) => self.resource(user, &request, target).await,
         }
     }
 
-    async fn resource(&self, user: &User, request: &ApiRequest, query: &Query, target: Target) -> Result<Reply, ApiError> {
-        let served = self.find(&target)?;
+    async fn resource(&self, user: &User, request: &ApiRequest, target: Target) -> Result<Reply, ApiError> {
+        let query = &Query::parse(&request.query)?;
         let verb = verb_of(&request.method, &target, query)?;
+        // Rights come first: whether something exists is nothing for strangers.
         authorize(user, &Action::resource(verb, &target))?;
+        let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
         match verb {
             "get" => self.get(&served, request, query, &target).map(Reply::Whole),
@@ -105,7 +112,9 @@ impl Gateway {
             name => resource.subresource(name).ok_or_else(missing)?.verbs,
         };
         if resource.namespaced && target.namespace.is_empty() && !matches!(verb, "list" | "watch") {
-            return Err(missing());
+            // The collection over all namespaces exists, for reading.
+            let readable = target.name.is_empty();
+            return Err(if readable { ApiError::method_not_supported(resource.group, resource.plural, verb) } else { missing() });
         }
         if !resource.namespaced && !target.namespace.is_empty() {
             return Err(missing());
@@ -121,7 +130,8 @@ impl Gateway {
 pub fn verb_of(method: &str, target: &Target, query: &Query) -> Result<&'static str, ApiError> {
     let named = !target.name.is_empty();
     Ok(match (method, named) {
-        ("GET" | "HEAD", _) if (target.watch_prefix || query.flag("watch")) && target.subresource.is_empty() => "watch",
+        ("GET" | "HEAD", _) if target.watch_prefix && target.subresource.is_empty() => "watch",
+        ("GET" | "HEAD", false) if query.flag("watch") => "watch",
         ("GET" | "HEAD", true) => "get",
         ("GET" | "HEAD", false) => "list",
         ("POST", _) => "create",

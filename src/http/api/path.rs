@@ -1,5 +1,6 @@
 //! From a URL path to what it is about: upstream's request info.
 use crate::protocol::status::ApiError;
+use std::borrow::Cow;
 
 /// What a path is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +29,8 @@ pub struct Target {
 
 /// Takes a path apart. Percent-encoded parts are decoded; a part that decodes to nothing sensible is an error.
 pub fn parse_path(path: &str) -> Result<RequestPath, ApiError> {
-    let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect::<Result<_, _>>()?;
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let parts: Vec<Cow<'_, str>> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect::<Result<_, _>>()?;
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
     let (group, version, rest) = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
@@ -65,9 +66,9 @@ pub fn parse_path(path: &str) -> Result<RequestPath, ApiError> {
 }
 
 /// Decodes `%XX`; in queries, `+` as well, is the caller's business.
-pub(super) fn decode(part: &str) -> Result<String, ApiError> {
+pub(super) fn decode(part: &str) -> Result<Cow<'_, str>, ApiError> {
     if !part.contains('%') {
-        return Ok(part.to_string());
+        return Ok(Cow::Borrowed(part));
     }
     let bytes = part.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -85,5 +86,5 @@ pub(super) fn decode(part: &str) -> Result<String, ApiError> {
         out.push(value);
         i += 3;
     }
-    String::from_utf8(out).map_err(|_| ApiError::bad_request(format!("\"{part}\" is not valid UTF-8")))
+    String::from_utf8(out).map(Cow::Owned).map_err(|_| ApiError::bad_request(format!("\"{part}\" is not valid UTF-8")))
 }

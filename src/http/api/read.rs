@@ -1,12 +1,12 @@
 //! `get` and `list`: on the HTTP thread, from the published snapshots; no actor is asked.
 use super::gateway::{Answer, ApiRequest, Gateway};
 use super::list::{Continue, Selection};
-use super::options::Query;
+use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render::{self, Page};
 use crate::actors::kinds::{Served, scale_of};
 use crate::protocol::meta::ObjectKey;
-use crate::protocol::status::ApiError;
+use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::ListMeta;
 use crate::storage::{Entry, Snapshot};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ impl Gateway {
 
     /// A list, or a page of one.
     pub(super) fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+        check_options(query)?;
         let selection = Selection::parse(served.kind, &target.namespace, &target.name, query)?;
         let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
         let token = query.get("continue");
@@ -39,6 +40,9 @@ impl Gateway {
             let (revision, snapshot) = self.snapshot_for(served, query)?;
             (revision, snapshot, None)
         } else {
+            if !matches!(query.get("resourceVersion"), "" | "0") {
+                return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+            }
             let from = Continue::decode(token)?;
             let snapshot = served.shelf.retained(from.revision).ok_or_else(|| {
                 ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")
@@ -68,9 +72,6 @@ impl Gateway {
         let asked = query.get("resourceVersion");
         let matching = query.get("resourceVersionMatch");
         if asked.is_empty() {
-            if !matching.is_empty() {
-                return Err(ApiError::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"));
-            }
             return Ok((revision, snapshot));
         }
         let asked: u64 = asked.parse().map_err(|_| {
@@ -79,13 +80,12 @@ impl Gateway {
             ))
         })?;
         match matching {
-            "Exact" if asked == 0 => Err(ApiError::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"")),
             "Exact" if asked >= snapshot.revision && asked <= revision => Ok((asked, snapshot)),
             "Exact" if asked <= revision => match served.shelf.retained(asked) {
                 Some(old) => Ok((asked, old)),
                 None => Err(ApiError::expired(format!("The resourceVersion for the provided list is too old: {asked}"))),
             },
-            "" | "NotOlderThan" | "Exact" if asked > revision => {
+            _ if asked > revision => {
                 let mut error = ApiError::timeout(format!("Too large resource version: {asked}, current: {revision}"));
                 error.details = Some(crate::protocol::status::Details {
                     causes: vec![crate::protocol::status::Cause {
@@ -98,12 +98,32 @@ impl Gateway {
                 });
                 Err(error)
             }
-            "" | "NotOlderThan" => Ok((revision, snapshot)),
-            other => Err(ApiError::bad_request(format!(
-                "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\""
-            ))),
+            _ => Ok((revision, snapshot)),
         }
     }
+}
+
+/// What upstream refuses of the options of a list.
+fn check_options(query: &Query) -> Result<(), ApiError> {
+    let (asked, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+    let mut errors = Vec::new();
+    let mut forbidden = |field: &str, why: &str| errors.push(FieldError::forbidden(field, why));
+    if !matching.is_empty() && asked.is_empty() {
+        forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
+    if !matching.is_empty() && !query.get("continue").is_empty() {
+        forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+    }
+    if matching == "Exact" && asked == "0" {
+        forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    }
+    if !query.get("sendInitialEvents").is_empty() {
+        forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    }
+    if !matches!(matching, "" | "Exact" | "NotOlderThan") {
+        errors.push(FieldError::not_supported("resourceVersionMatch", matching, &["Exact", "NotOlderThan", ""]));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
 }
 
 /// Up to `limit` selected entries behind `after` (0: all), and whether more follow.

@@ -2,7 +2,7 @@
 use super::gateway::Answer;
 use super::options::Query;
 use crate::actors::kinds::{Kind, Outcome};
-use crate::protocol::status::ApiError;
+use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{
     Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object,
 };
@@ -10,6 +10,7 @@ use crate::protocol::time;
 use crate::storage::Entry;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// What objects can be answered as.
@@ -17,6 +18,10 @@ pub const OBJECTS: Offer = Offer { yaml: true, protobuf: false, shapes: true };
 
 /// How a client wants objects.
 pub fn media(accept: &str) -> Result<Media, ApiError> {
+    // What nearly all clients send needs no parsing.
+    if matches!(accept, "" | "application/json" | "*/*" | "application/json, */*") {
+        return Ok(Media { encoding: Encoding::Json, shape: Shape::Object, pretty: false });
+    }
     Ok(negotiate(accept, OBJECTS)?)
 }
 
@@ -24,6 +29,8 @@ pub fn media(accept: &str) -> Result<Media, ApiError> {
 pub fn object(kind: &Kind, entry: &Entry, accept: &str, query: &Query, code: u16) -> Result<Answer, ApiError> {
     let media = media(accept)?;
     let body = match media.shape {
+        // Nothing was stored, so there is no revision to show: a dry run of a create.
+        Shape::Object if entry.revision == 0 => entry.body.clone(),
         Shape::Object => entry.served(),
         Shape::Table(version) => {
             let revision = entry.revision.to_string();
@@ -120,10 +127,23 @@ fn partial_list(page: &Page<'_>, version: MetaVersion) -> Bytes {
 
 /// The object reduced to its metadata.
 pub fn partial(entry: &Entry, version: MetaVersion) -> Bytes {
-    let metadata = entry.parse()["metadata"].to_string();
-    let mut out = BytesMut::with_capacity(metadata.len() + 96);
-    partial_object(&mut out, version, &[metadata.as_bytes()]);
+    let mut out = BytesMut::with_capacity(512);
+    let (head, rest) = metadata_parts(entry);
+    partial_object(&mut out, version, &[head.as_bytes(), rest]);
     out.freeze()
+}
+
+/// The JSON of `metadata` as served, in two parts, cut out of the stored bytes without parsing the object.
+fn metadata_parts(entry: &Entry) -> (String, &[u8]) {
+    #[derive(serde::Deserialize)]
+    struct Outline<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    let found = serde_json::from_slice::<Outline<'_>>(&entry.body).ok();
+    let rest = found.map_or("}", |o| o.metadata.get().get(1..).unwrap_or("}"));
+    let comma = if rest == "}" { "" } else { "," };
+    (format!("{{\"resourceVersion\":\"{}\"{comma}", entry.revision), rest.as_bytes())
 }
 
 /// One object as a table of one row, for watches; only the first carries the columns.
@@ -141,8 +161,8 @@ fn table_row(writer: &mut TableWriter, kind: &Kind, entry: &Entry, include: Incl
     match include {
         IncludeObject::None => writer.row(&cells, RowObject::None),
         IncludeObject::Metadata => {
-            let metadata = object["metadata"].to_string();
-            writer.row(&cells, RowObject::Metadata(&[metadata.as_bytes()]));
+            let (head, rest) = metadata_parts(entry);
+            writer.row(&cells, RowObject::Metadata(&[head.as_bytes(), rest]));
         }
         IncludeObject::Object => {
             let whole = entry.served();
@@ -153,8 +173,11 @@ fn table_row(writer: &mut TableWriter, kind: &Kind, entry: &Entry, include: Incl
 
 /// `includeObject` of a table request.
 pub fn include(query: &Query) -> Result<IncludeObject, ApiError> {
-    IncludeObject::parse(query.get("includeObject"))
-        .ok_or_else(|| ApiError::bad_request("includeObject: must be one of None, Metadata, Object"))
+    let given = query.get("includeObject");
+    IncludeObject::parse(given).ok_or_else(|| {
+        let error = FieldError::invalid("includeObject", given, "must be 'Metadata', 'Object', 'None', or empty");
+        ApiError::invalid("meta.k8s.io", "TableOptions", "", &[error])
+    })
 }
 
 /// The HTTP status of a committed write.

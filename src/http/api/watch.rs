@@ -1,11 +1,11 @@
 //! `watch`: events from the commit path to one client, serialised once and coalesced per connection.
 use super::gateway::{ApiRequest, Gateway};
 use super::list::Selection;
-use super::options::Query;
+use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render;
 use crate::actors::kinds::{Kind, Served};
-use crate::protocol::status::ApiError;
+use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
 use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -23,63 +23,69 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const CHUNK: usize = 64 * 1024;
 /// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Nobody gets a watch for longer than this, whatever was asked for.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// A watch that is under way; every [`WatchStream::next`] is a chunk to send.
 pub struct WatchStream {
     kind: &'static Kind,
     shape: Shape,
     include: IncludeObject,
-    subscription: Subscription,
+    source: Source,
     initial: VecDeque<Arc<Entry>>,
     /// The revision of the list that `initial` came from, when its end must be announced.
     initial_end: Option<u64>,
     bookmarks: bool,
     columns_sent: bool,
     deadline: Instant,
-    ended: bool,
+}
+
+/// Where the next chunk comes from.
+enum Source {
+    Live(Box<Subscription>),
+    /// One last event, then the end.
+    Refused(ApiError),
+    Ended,
 }
 
 impl Gateway {
     /// Starts a watch; `sendInitialEvents`, resuming and bookmarks as upstream has them.
     pub(super) fn watch(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<WatchStream, ApiError> {
+        check_options(query)?;
         let selection = Selection::parse(served.kind, &target.namespace, &target.name, query)?;
         let media = render::media(&request.accept)?;
         if media.encoding == Encoding::Yaml {
             return Err(ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json;stream=watch"));
         }
-        let asked = query.get("resourceVersion");
         let initial = query.flag("sendInitialEvents");
-        check_initial(query, initial)?;
-        let revision: u64 = match asked {
-            "" => 0,
-            text => text.parse().map_err(|_| {
-                ApiError::bad_request(format!(
-                    "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
-                ))
-            })?,
-        };
+        let revision = revision_of(query)?;
         // No revision, or 0, means: what there is, then what comes; sendInitialEvents=false means: only what comes.
         let from_now = initial || (revision == 0 && query.get("sendInitialEvents").is_empty());
         let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
-        let hub = served.shelf.hub();
-        let mut subscription =
-            hub.subscribe(start, selection.namespace.clone(), selection.name.clone(), selection.filter.clone(), QUEUE)
-                .map_err(|_| ApiError::expired(format!("too old resource version: {revision} ({})", self.kinds.shelves.committed())))?;
-        let snapshot = subscription.initial.take().filter(|_| from_now);
-        let entries = snapshot.as_ref().map(|s| super::read::page(s, &selection, None, 0).0).unwrap_or_default();
         let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
-        Ok(WatchStream {
+        let mut stream = WatchStream {
             kind: served.kind,
             shape: media.shape,
             include: render::include(query)?,
-            initial_end: initial.then_some(subscription.from),
-            subscription,
-            initial: entries.into(),
+            source: Source::Ended,
+            initial: VecDeque::new(),
+            initial_end: None,
             bookmarks: query.flag("allowWatchBookmarks"),
             columns_sent: false,
-            deadline: Instant::now() + seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
-            ended: false,
-        })
+            deadline: Instant::now() + seconds.map_or_else(some_while, |s| Duration::from_secs(s).min(MAX_TIMEOUT)),
+        };
+        let (namespace, name, filter) = (selection.namespace.clone(), selection.name.clone(), selection.filter.clone());
+        let Ok(mut subscription) = served.shelf.hub().subscribe(start, namespace, name, filter, QUEUE) else {
+            // Upstream says so within the stream: clients treat an error of the request itself as worth a retry.
+            let why = format!("too old resource version: {revision} ({})", self.kinds.shelves.committed());
+            stream.source = Source::Refused(ApiError::expired(why));
+            return Ok(stream);
+        };
+        let snapshot = subscription.initial.take().filter(|_| from_now);
+        stream.initial = snapshot.map(|s| super::read::page(&s, &selection, None, 0).0).unwrap_or_default().into();
+        stream.initial_end = (initial && stream.bookmarks).then_some(subscription.from);
+        stream.source = Source::Live(Box::new(subscription));
+        Ok(stream)
     }
 
     /// What shelves a watch reads from; for bookmarks of idle kinds.
@@ -88,27 +94,46 @@ impl Gateway {
     }
 }
 
-fn check_initial(query: &Query, initial: bool) -> Result<(), ApiError> {
+/// A time between the default and twice that, so that watches which began together do not end together.
+fn some_while() -> Duration {
+    let mut bytes = [0u8; 2];
+    // Without randomness they end together, which is not worth a refusal.
+    let _ = getrandom::fill(&mut bytes);
+    DEFAULT_TIMEOUT + DEFAULT_TIMEOUT.mul_f64(f64::from(u16::from_le_bytes(bytes)) / 65536.0)
+}
+
+fn revision_of(query: &Query) -> Result<u64, ApiError> {
+    match query.get("resourceVersion") {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| {
+            let why = format!("strconv.ParseUint: parsing \"{text}\": invalid syntax");
+            ApiError::bad_request(format!("resourceVersion: Invalid value: \"{text}\": {why}"))
+        }),
+    }
+}
+
+/// What upstream refuses of the options of a watch.
+fn check_options(query: &Query) -> Result<(), ApiError> {
     let given = !query.get("sendInitialEvents").is_empty();
     let matching = query.get("resourceVersionMatch");
+    let mut errors = Vec::new();
     if given && matching != "NotOlderThan" {
-        return Err(ApiError::bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(FieldError::forbidden("resourceVersionMatch", why));
     }
     if !given && !matching.is_empty() {
-        return Err(ApiError::bad_request("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        errors.push(FieldError::forbidden("resourceVersionMatch", why));
     }
-    if initial && !query.flag("allowWatchBookmarks") {
-        return Err(ApiError::bad_request("sendInitialEvents is forbidden for watch unless allowWatchBookmarks is set to true"));
+    if !matches!(matching, "" | "NotOlderThan") {
+        errors.push(FieldError::not_supported("resourceVersionMatch", matching, &["NotOlderThan"]));
     }
-    Ok(())
+    if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
 }
 
 impl WatchStream {
-    /// The next chunk; `None` ends the stream.
+    /// The next chunk, never an empty one; `None` ends the stream.
     pub async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
         let mut out = BytesMut::new();
         while out.len() < CHUNK {
             let Some(entry) = self.initial.pop_front() else { break };
@@ -119,42 +144,41 @@ impl WatchStream {
         {
             self.bookmark(&mut out, revision, true);
         }
-        if !out.is_empty() {
-            return Some(out.freeze());
-        }
-        self.live().await
-    }
-
-    async fn live(&mut self) -> Option<Bytes> {
-        let mut out = BytesMut::new();
-        let wait = BOOKMARK_EVERY.min(self.deadline.saturating_duration_since(Instant::now()));
-        match tokio::time::timeout(wait, self.subscription.next()).await {
-            Ok(Next::Batch(deliveries)) => {
-                for delivery in &deliveries {
-                    self.deliver(&mut out, delivery);
-                }
-            }
-            Ok(Next::Lagged) => {
-                self.ended = true;
-                let error = ApiError::expired("The resourceVersion for the provided watch is too old.");
-                self.line(&mut out, "ERROR", error.to_status().to_string().as_bytes());
-            }
-            Err(_) if Instant::now() >= self.deadline => {
-                self.ended = true;
-                return None;
-            }
-            Err(_) => {
-                if self.bookmarks
-                    && let Some(revision) = self.subscription.bookmark()
-                {
-                    self.bookmark(&mut out, revision, false);
-                } else {
-                    // An empty chunk would end a chunked body; wait on.
-                    return Box::pin(self.live()).await;
-                }
+        while out.is_empty() {
+            match std::mem::replace(&mut self.source, Source::Ended) {
+                Source::Live(subscription) => self.live(&mut out, subscription).await,
+                Source::Refused(error) => self.line(&mut out, "ERROR", error.to_status().to_string().as_bytes()),
+                Source::Ended => return None,
             }
         }
         Some(out.freeze())
+    }
+
+    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over.
+    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let next = if left.is_zero() { None } else { tokio::time::timeout(BOOKMARK_EVERY.min(left), subscription.next()).await.ok() };
+        match next {
+            Some(Next::Batch(deliveries)) => {
+                for delivery in &deliveries {
+                    self.deliver(out, delivery);
+                }
+            }
+            Some(Next::Lagged) => {
+                self.source = Source::Refused(ApiError::expired("The resourceVersion for the provided watch is too old."));
+                return;
+            }
+            None => {
+                // The last words of a watch tell from where to go on.
+                if let Some(revision) = subscription.bookmark().filter(|_| self.bookmarks) {
+                    self.bookmark(out, revision, false);
+                }
+                if self.deadline <= Instant::now() {
+                    return;
+                }
+            }
+        }
+        self.source = Source::Live(subscription);
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {

@@ -5,29 +5,36 @@ use crate::http::api::Target;
 use crate::protocol::status::ApiError;
 
 /// Something that somebody wants to do.
-#[derive(Clone, Debug)]
-pub enum Action {
-    Path { verb: String, path: String },
-    Resource { verb: &'static str, target: Target },
+#[derive(Clone, Copy, Debug)]
+pub enum Action<'a> {
+    /// Anything that is no object; `method` as in HTTP.
+    Path {
+        method: &'a str,
+        path: &'a str,
+    },
+    Resource {
+        verb: &'static str,
+        target: &'a Target,
+    },
 }
 
-impl Action {
-    pub fn path(method: &str, path: &str) -> Self {
-        Action::Path { verb: method.to_lowercase(), path: path.to_string() }
+impl<'a> Action<'a> {
+    pub fn path(method: &'a str, path: &'a str) -> Self {
+        Action::Path { method, path }
     }
 
-    pub fn resource(verb: &'static str, target: &Target) -> Self {
-        Action::Resource { verb, target: target.clone() }
+    pub fn resource(verb: &'static str, target: &'a Target) -> Self {
+        Action::Resource { verb, target }
     }
 }
 
 /// `Ok`, or 401 for somebody unknown, or 403 in upstream's words.
-pub fn authorize(user: &User, action: &Action) -> Result<(), ApiError> {
+pub fn authorize(user: &User, action: &Action<'_>) -> Result<(), ApiError> {
     if user.is_in(MASTERS) {
         return Ok(());
     }
     let allowed = match action {
-        Action::Path { verb, path } => matches!(verb.as_str(), "get" | "head") && may_look(user, path),
+        Action::Path { method, path } => matches!(*method, "GET" | "HEAD") && may_look(user, path),
         Action::Resource { verb, target } => user.node().is_some() && agent_may(user, verb, target),
     };
     if allowed {
@@ -62,9 +69,10 @@ fn agent_may(user: &User, verb: &str, target: &Target) -> bool {
     }
 }
 
-fn forbidden(user: &User, action: &Action) -> ApiError {
+fn forbidden(user: &User, action: &Action<'_>) -> ApiError {
     match action {
-        Action::Path { verb, path } => {
+        Action::Path { method, path } => {
+            let verb = method.to_ascii_lowercase();
             ApiError::new(403, "Forbidden", format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", user.name))
         }
         Action::Resource { verb, target } => {

@@ -2,9 +2,9 @@
 use super::*;
 use crate::http::api::Target;
 
-fn pods(namespace: &str) -> Action {
+fn list_pods(user: &User, namespace: &str) -> Result<(), crate::protocol::status::ApiError> {
     let target = Target { version: "v1".into(), resource: "pods".into(), namespace: namespace.into(), ..Default::default() };
-    Action::resource("list", &target)
+    authorize(user, &Action::resource("list", &target))
 }
 
 #[test]
@@ -12,9 +12,9 @@ fn rights_by_group() {
     let admin = User::new("kubernetes-admin", [MASTERS.to_string()]);
     let node = User::new("system:node:n1", [NODES.to_string()]);
     let jane = User::new("jane", []);
-    assert!(authorize(&admin, &pods("")).is_ok());
-    assert!(authorize(&node, &pods("")).is_ok());
-    let refused = authorize(&jane, &pods("default")).unwrap_err();
+    assert!(list_pods(&admin, "").is_ok());
+    assert!(list_pods(&node, "").is_ok());
+    let refused = list_pods(&jane, "default").unwrap_err();
     assert_eq!(refused.code, 403);
     assert_eq!(
         refused.message,
@@ -35,5 +35,6 @@ fn tokens_are_recognised_and_wrong_ones_refused() {
     assert_eq!((jane.name.as_str(), jane.is_in("dev")), ("jane", true));
     assert_eq!(authenticator.user(None, Some("Bearer other")).unwrap_err().code, 401);
     assert_eq!(authenticator.user(None, Some("Basic x")).unwrap_err().code, 401);
-    assert_eq!(authenticator.user(None, None).unwrap(), User::anonymous());
+    assert_eq!(*authenticator.user(None, None).unwrap(), User::anonymous());
+    assert_eq!(authenticator.user(Some(b"no certificate"), None).unwrap_err().code, 401);
 }

@@ -1,218 +1,287 @@
-//! Containers on this node: started through a shim each, found again after the agent was killed, watched until they end.
+//! Containers as the agent sees them: start, signal, watch, adopt after a restart, remove; sessions, use and logs.
+//!
+//! Nothing here depends on the agent's own memory. Each container has a state directory ([`state::StateDir`]) and a shim
+//! ([`crate::runtime::shim`]) that outlives the agent; [`Containers::scan`] finds them again.
+pub mod cgroup;
+mod dial;
 mod launch;
 pub mod logs;
+pub mod process;
+pub mod rootfs;
 mod session;
-mod spec;
+pub mod spec;
+pub mod state;
+mod watch;
 
-pub use launch::{cgroup_roots, remove_cgroup_tree};
-pub use spec::{PidNamespace, SandboxPaths};
-
-use super::api::{Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Exit, Result, RuntimeError, Session, Usage};
-use super::images::ImageConfig;
-use super::shim::{ShimOrder, ShimReport, proc_start_time};
-use std::collections::HashMap;
-use std::os::fd::{FromRawFd, OwnedFd};
+use crate::runtime::api::{Container, ContainerExited, ContainerPhase, ContainerSpec, ExecSpec, Result, RuntimeError, Session, Usage};
+use crate::runtime::shim::exec::{Order, host_bounding};
+use cgroup::Cgroups;
+use spec::users::UserFiles;
+use state::{Running, ShimOptions, StateDir, read_json, write_json};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
-/// Ends that may wait for the agent. A node has far fewer containers than this.
-const EXITS: usize = 4096;
+pub use dial::dial;
+pub use spec::{ImageConfig, PidNamespace, SandboxPaths};
 
-/// The containers under one state directory. Clones are the same.
-#[derive(Clone)]
+/// Ends that may wait for the node actor; the watchers wait beyond that.
+const EXITS: usize = 1024;
+
+/// The node's containers.
+#[derive(Debug)]
 pub struct Containers {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    /// `<root>/<container id>/`: order, bundle, reports.
     root: PathBuf,
-    /// Pods' cgroups lie below this path under every controller.
-    cgroup: String,
-    /// The binary that shims are started from.
     program: PathBuf,
-    running: Mutex<HashMap<String, Arc<ShimReport>>>,
+    shim_cgroup: String,
+    cgroups: Arc<Cgroups>,
+    host: Arc<spec::Host>,
     exits: mpsc::Sender<ContainerExited>,
     receiver: Mutex<Option<mpsc::Receiver<ContainerExited>>>,
 }
 
 impl Containers {
-    /// `cgroup` is a path such as `/impresario-1a2b`.
-    pub fn new(root: PathBuf, cgroup: String, program: PathBuf) -> Self {
+    /// `root` is the directory of the state directories; `cgroup_root` the cgroup that pods and shims live below. `program` is
+    /// what shims are started from, by default this executable.
+    pub fn new(root: PathBuf, cgroup_root: &str, program: Option<PathBuf>) -> Result<Self> {
+        let failed = |what: &str, e: io::Error| RuntimeError::new("ContainerRuntimeNotReady", format!("{what}: {e}"));
+        std::fs::create_dir_all(&root).map_err(|e| failed("cannot make the containers' directory", e))?;
+        let root = root.canonicalize().map_err(|e| failed("cannot find the containers' directory", e))?;
+        let bounding = host_bounding().map_err(|e| failed("cannot read our capabilities", e))?;
+        let cgroups = Cgroups::detect().map_err(|e| failed("cannot find the cgroup hierarchies", e))?;
         let (exits, receiver) = mpsc::channel(EXITS);
-        let inner = Inner { root, cgroup, program, running: Mutex::default(), exits, receiver: Mutex::new(Some(receiver)) };
-        Containers { inner: Arc::new(inner) }
+        Ok(Containers {
+            root,
+            program: program.unwrap_or_else(|| PathBuf::from("/proc/self/exe")),
+            shim_cgroup: format!("/{}/shims", cgroup_root.trim_matches('/')),
+            cgroups: Arc::new(cgroups),
+            host: Arc::new(spec::Host { bounding, devices: spec::host_devices() }),
+            exits,
+            receiver: Mutex::new(Some(receiver)),
+        })
     }
 
-    /// The ends of containers. One receiver: a second call gets one that says nothing.
+    /// The ends of containers, each once. There is one receiver: a second call gets one that never yields.
     pub fn exits(&self) -> mpsc::Receiver<ContainerExited> {
-        let taken = self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.unwrap_or_else(|| mpsc::channel(1).1)
+        let first = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| mpsc::channel(1).1)
     }
 
-    /// Starts a container over an unpacked root file system; answers its first process's id.
+    /// Starts a container; answers with its process id once its command runs.
     pub async fn start(&self, spec: ContainerSpec, image: ImageConfig, rootfs: PathBuf, sandbox: SandboxPaths) -> Result<i32> {
-        let directory = self.directory(&spec.id)?;
-        let (cgroup, program, root) = (self.inner.cgroup.clone(), self.inner.program.clone(), self.inner.root.clone());
-        let id = spec.id.clone();
-        let pod_uid = spec.pod_uid.clone();
-        let report =
-            blocking(move || launch::launch(&launch::Launch { spec, image, rootfs, sandbox, directory, cgroup, program, root })).await?;
-        let pid = report.pid;
-        self.watch(id, pod_uid, report);
-        Ok(pid)
+        let state = self.state(&spec.id)?;
+        let (shim_cgroup, host) = (self.shim_cgroup.clone(), Arc::clone(&self.host));
+        let prepared = blocking(move || prepare(&state, &spec, &image, &rootfs, &sandbox, &host, shim_cgroup).map(|()| (spec, state)));
+        let (spec, state) = prepared.await?;
+        let (program, cgroups, exits) = (self.program.clone(), Arc::clone(&self.cgroups), self.exits.clone());
+        // A task of its own: a caller that gives up waiting must not leave a container that nobody watches.
+        let started = tokio::spawn(async move { launch_and_watch(&program, spec, state, cgroups, exits).await });
+        started.await.unwrap_or_else(|e| Err(RuntimeError::new("RunContainerError", e)))
     }
 
-    /// Sends a signal to the container's first process, when it still runs.
-    pub fn signal(&self, id: &str, signal: i32) -> Result<()> {
-        let Some(report) = self.report(id) else { return Ok(()) };
-        let Some(pidfd) = open_pidfd(report.pid) else { return Ok(()) };
-        // The descriptor names the process that has the number now; the start time says whether it is ours.
-        if proc_start_time(report.pid) != Some(report.start_time) {
-            return Ok(());
-        }
-        use std::os::fd::AsRawFd;
-        // SAFETY: a system call on a descriptor that we own.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
-        let error = std::io::Error::last_os_error();
-        if sent < 0 && error.raw_os_error() != Some(libc::ESRCH) {
-            return Err(RuntimeError::new("KillContainerError", format!("cannot signal container {id}: {error}")));
-        }
-        Ok(())
+    /// Sends a signal to the container's first process. A finished container is no error, an unknown one is.
+    pub async fn signal(&self, id: &str, signal: i32) -> Result<()> {
+        let state = self.known(id)?;
+        blocking(move || {
+            let failed = |e: io::Error| RuntimeError::new("KillContainerError", e);
+            let Some(running) = read_json::<Running>(&state.running()).map_err(failed)? else { return Ok(()) };
+            match process::open(running.pid, running.pid_start) {
+                Ok(pidfd) => process::signal(&pidfd, signal).map_err(failed),
+                Err(_) => Ok(()),
+            }
+        })
+        .await
     }
 
-    /// Forgets a finished container: its cgroup and its state directory. The root file system is the caller's to unmount first.
+    /// Removes a finished container's cgroup and state directory; its log stays. One that is not there is no error.
     pub async fn remove(&self, id: &str) -> Result<()> {
-        let directory = self.directory(id)?;
-        let id = id.to_string();
-        let state_root = self.inner.root.join("oci");
-        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        blocking(move || launch::remove(&id, &directory, &state_root)).await
+        let state = self.state(id)?;
+        let cgroups = Arc::clone(&self.cgroups);
+        blocking(move || {
+            if is_alive(&state) {
+                return Err(RuntimeError::new("RemoveContainerError", "cannot remove a running container"));
+            }
+            clear(&cgroups, &state);
+            Ok(())
+        })
+        .await
     }
 
-    /// Every container with a state directory. Those that run are watched from here on.
+    /// Every container that has a state directory. Running ones are watched from here on; call it once, at the agent's start.
     pub async fn scan(&self) -> Result<Vec<Container>> {
-        let root = self.inner.root.clone();
-        let found = blocking(move || launch::scan(&root)).await?;
-        let mut containers = Vec::with_capacity(found.len());
-        for (spec, state) in found {
-            let phase = match state {
-                launch::Found::Running(report) => {
-                    let phase = ContainerPhase::Running { pid: report.pid, started_ms: report.started_ms };
-                    self.watch(spec.id.clone(), spec.pod_uid.clone(), report);
-                    phase
-                }
-                launch::Found::Exited(exit) => ContainerPhase::Exited(exit),
-            };
-            containers.push(Container { spec, phase });
+        let (root, cgroups) = (self.root.clone(), Arc::clone(&self.cgroups));
+        let found = blocking(move || Ok(watch::find(&root, &cgroups))).await?;
+        let mut all = Vec::with_capacity(found.len());
+        for (spec, state, phase) in found {
+            if let watch::Found::Running(running) = &phase {
+                let watched = watch::Watched { spec: spec.clone(), state, running: Some(*running), shim: None };
+                watch::watch(watched, Arc::clone(&self.cgroups), self.exits.clone());
+            }
+            all.push(Container { spec, phase: phase.into() });
         }
-        Ok(containers)
+        Ok(all)
     }
 
-    /// Runs a command inside of a running container.
+    /// Runs a command in a running container. Dropping the session kills it.
     pub async fn exec(&self, id: &str, spec: ExecSpec) -> Result<Session> {
-        let report = self.report(id).ok_or_else(|| not_running(id))?;
-        let config = self.directory(id)?.join("bundle/config.json");
-        session::exec(&self.inner.program, report.pid, config, spec).await
+        let state = self.running(id).await?;
+        let order = Order { command: spec.command, tty: spec.tty, stdin: spec.stdin };
+        let socket = launch::exec(&self.program, &state, &order).await.map_err(|e| RuntimeError::new("ExecError", e))?;
+        Ok(session::open(socket))
     }
 
-    /// Attaching needs the shim to share its end of the container's streams, which it does not do yet.
+    /// Connects to a running container's streams: its output from now on, and its input if it has one.
     pub async fn attach(&self, id: &str) -> Result<Session> {
-        Err(RuntimeError::new("NotImplemented", format!("attaching to container {id} is not implemented yet")))
+        let state = self.running(id).await?;
+        let socket = launch::connect(&state).await.map_err(|e| RuntimeError::new("AttachError", e))?;
+        Ok(session::open(socket))
     }
 
-    /// What the container uses.
+    /// Removes the cgroup that all pods lie in, once nothing runs in it.
+    pub fn remove_cgroups(&self, path: &str) {
+        self.cgroups.remove_tree(path);
+    }
+
+    /// What a running container uses now.
     pub async fn usage(&self, id: &str) -> Result<Usage> {
-        let order = self.order(id).await?;
-        blocking(move || launch::usage(&order.cgroup)).await
+        let (state, cgroups) = (self.known(id)?, Arc::clone(&self.cgroups));
+        blocking(move || {
+            let failed = |e: io::Error| RuntimeError::new("StatsError", e);
+            let options: ShimOptions = read_json(&state.options()).map_err(failed)?.ok_or_else(|| not_found(&state))?;
+            cgroups.usage(&options.cgroup).map_err(failed)
+        })
+        .await
     }
 
-    async fn order(&self, id: &str) -> Result<ShimOrder> {
-        let path = self.directory(id)?.join("order.json");
-        let bytes = tokio::fs::read(&path).await.map_err(|_| not_running(id))?;
-        serde_json::from_slice(&bytes).map_err(|e| RuntimeError::new("ContainerStateError", format!("{}: {e}", path.display())))
-    }
-
-    fn report(&self, id: &str) -> Option<Arc<ShimReport>> {
-        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    fn directory(&self, id: &str) -> Result<PathBuf> {
-        let safe = !id.is_empty()
-            && id.len() <= 255
-            && !id.starts_with('.')
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-        if !safe {
-            return Err(RuntimeError::new("InvalidContainer", format!("\"{id}\" cannot be a container's id")));
+    fn state(&self, id: &str) -> Result<StateDir> {
+        let safe = !id.is_empty() && !id.starts_with('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if safe {
+            Ok(StateDir::new(self.root.join(id)))
+        } else {
+            Err(RuntimeError::new("InvalidContainerID", format!("invalid container id {id:?}")))
         }
-        Ok(self.inner.root.join(id))
     }
 
-    /// Tells when the container ends: its shim ends right after it has written the report.
-    fn watch(&self, id: String, pod_uid: String, report: ShimReport) {
-        let report = Arc::new(report);
-        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), report.clone());
-        let inner = self.inner.clone();
-        tokio::spawn(async move {
-            shim_ended(&report).await;
-            let directory = inner.root.join(&id);
-            let exit = read_exit(&directory).await.unwrap_or_else(|| lost(&report));
-            inner.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            // The agent has gone when nobody listens; its successor scans.
-            let _ = inner.exits.send(ContainerExited { id, pod_uid, exit }).await;
-        });
+    fn known(&self, id: &str) -> Result<StateDir> {
+        let state = self.state(id)?;
+        if state.path().is_dir() { Ok(state) } else { Err(not_found(&state)) }
+    }
+
+    async fn running(&self, id: &str) -> Result<StateDir> {
+        let state = self.known(id)?;
+        let (alive, state) = blocking(move || Ok((is_alive(&state), state))).await?;
+        if alive { Ok(state) } else { Err(RuntimeError::new("ContainerNotRunning", "container is not running")) }
     }
 }
 
-async fn shim_ended(report: &ShimReport) {
-    let pid = report.shim_pid;
-    let Some(pidfd) = open_pidfd(pid) else { return };
-    if proc_start_time(pid) != Some(report.shim_start_time) {
-        return;
-    }
-    // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
-    if let Ok(fd) = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) } {
-        let _ = fd.readable().await;
-    }
-    // Only shims that this very agent has started are its children; for others this says so and nothing is lost.
-    let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), Some(nix::sys::wait::WaitPidFlag::WNOHANG));
-}
-
-async fn read_exit(directory: &Path) -> Option<Exit> {
-    serde_json::from_slice(&tokio::fs::read(directory.join("exit.json")).await.ok()?).ok()
-}
-
-/// The shim ended without a report: somebody killed it.
-fn lost(report: &ShimReport) -> Exit {
-    // Nobody watches the container any more, so it must not go on.
-    if proc_start_time(report.pid) == Some(report.start_time) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(report.pid), nix::sys::signal::Signal::SIGKILL);
-    }
-    Exit {
-        code: 137,
-        signal: 9,
-        started_ms: report.started_ms,
-        finished_ms: jiff::Timestamp::now().as_millisecond(),
-        message: "the container's shim was killed".into(),
-        ..Default::default()
+impl From<watch::Found> for ContainerPhase {
+    fn from(found: watch::Found) -> Self {
+        match found {
+            watch::Found::Running(r) => ContainerPhase::Running { pid: r.pid, started_ms: r.started_ms },
+            watch::Found::Exited(exit) => ContainerPhase::Exited(exit),
+        }
     }
 }
 
-fn open_pidfd(pid: i32) -> Option<OwnedFd> {
-    // SAFETY: pidfd_open returns a new descriptor, or -1.
-    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, libc::O_NONBLOCK) };
-    // SAFETY: a descriptor that was just made, owned by nobody else.
-    (raw >= 0).then(|| unsafe { OwnedFd::from_raw_fd(raw as i32) })
+async fn launch_and_watch(
+    program: &Path,
+    spec: ContainerSpec,
+    state: StateDir,
+    cgroups: Arc<Cgroups>,
+    exits: mpsc::Sender<ContainerExited>,
+) -> Result<i32> {
+    match launch::start(program, &state).await {
+        Ok((child, pid)) => {
+            let file = state.running();
+            let running = blocking(move || read_json::<Running>(&file).map_err(|e| RuntimeError::new("RunContainerError", e))).await?;
+            watch::watch(watch::Watched { spec, state, running, shim: Some(child) }, cgroups, exits);
+            Ok(pid)
+        }
+        Err(e) => {
+            let text = format!("failed to start container {:?}: {}", spec.name, upstream_words(&e.to_string()));
+            blocking(move || {
+                clear(&cgroups, &state);
+                Ok(())
+            })
+            .await?;
+            Err(RuntimeError::new("RunContainerError", text))
+        }
+    }
 }
 
-fn not_running(id: &str) -> RuntimeError {
-    RuntimeError::new("ContainerNotRunning", format!("container {id} is not running"))
+/// Writes everything the shim reads.
+fn prepare(
+    state: &StateDir,
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    rootfs: &Path,
+    sandbox: &SandboxPaths,
+    host: &spec::Host,
+    shim_cgroup: String,
+) -> Result<()> {
+    let failed = |e: io::Error| RuntimeError::new("CreateContainerError", e);
+    let root = rootfs::Rootfs::open(rootfs).map_err(failed)?;
+    let files = UserFiles { passwd: root.read("/etc/passwd").map_err(failed)?, group: root.read("/etc/group").map_err(failed)? };
+    let oci = spec::build(spec, image, &files, rootfs, sandbox, host)?;
+    root.make_directory(&spec::working_dir(spec, image)).map_err(failed)?;
+    let options = ShimOptions {
+        id: spec.id.clone(),
+        tty: spec.tty,
+        stdin: spec.stdin,
+        stdin_once: spec.stdin_once,
+        log_path: spec.log_path.clone(),
+        termination_file: spec.termination_file.clone(),
+        oom_score_adj: spec.oom_score_adj,
+        cgroup: spec::container_cgroup(sandbox, &spec.id),
+        shim_cgroup,
+    };
+    // An id that is taken is an error here, before anything of the other container could be touched.
+    std::fs::create_dir(state.path()).map_err(failed)?;
+    let written = std::fs::create_dir(state.oci())
+        .and_then(|()| write_json(&state.options(), &options, false))
+        .and_then(|()| write_json(&state.config(), &oci, false))
+        // Last and durable: a directory without it is not yet a container.
+        .and_then(|()| write_json(&state.spec(), spec, true));
+    written.map_err(|e| {
+        let _ = std::fs::remove_dir_all(state.path());
+        failed(e)
+    })
+}
+
+/// Whether the container's shim, and with it the container, still runs.
+fn is_alive(state: &StateDir) -> bool {
+    let ended = state.exit().exists();
+    let running = read_json::<Running>(&state.running()).ok().flatten();
+    !ended && running.is_some_and(|r| process::open(r.pid, r.pid_start).is_ok())
+}
+
+/// Removes a container's cgroup and directory as far as possible. What is left of a cgroup goes with its pod's.
+fn clear(cgroups: &Cgroups, state: &StateDir) {
+    if let Ok(Some(options)) = read_json::<ShimOptions>(&state.options()) {
+        watch::end_processes(cgroups, &options.cgroup);
+        if let Err(e) = cgroups.remove(&options.cgroup) {
+            tracing::warn!(id = options.id, "cannot remove the container's cgroup: {e}");
+        }
+    }
+    match std::fs::remove_dir_all(state.path()) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %state.path().display(), "cannot remove the container's state: {e}")
+        }
+        _ => {}
+    }
+}
+
+/// Cuts libcontainer's framing off the reason that users know from upstream.
+fn upstream_words(text: &str) -> &str {
+    text.find("exec: ").and_then(|at| text.get(at..)).unwrap_or(text)
+}
+
+fn not_found(state: &StateDir) -> RuntimeError {
+    let id = state.path().file_name().unwrap_or_default().to_string_lossy();
+    RuntimeError::new("ContainerNotFound", format!("container {id:?} not found"))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let outcome = tokio::task::spawn_blocking(work).await;
-    outcome.unwrap_or_else(|e| Err(RuntimeError::new("RunContainerError", format!("a task of the node broke off: {e}"))))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(RuntimeError::new("RuntimeError", e)))
 }

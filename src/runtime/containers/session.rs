@@ -1,196 +1,93 @@
-//! An exec session: the process behind it, its pipes or its terminal, and the channels that the outside speaks through.
-use super::launch::{give_fd3, pipe};
-use crate::runtime::api::{ExecSpec, Result, RuntimeError, Session, SessionInput, SessionOutput, TerminalSize};
-use crate::runtime::shim::{EXEC, ExecOrder};
+//! An exec or attach session: frames of a unix socket on one side, two channels on the other.
+use crate::runtime::api::{Session, SessionInput, SessionOutput};
+use crate::runtime::shim::frame::{Decoder, Frame, MAX_PAYLOAD};
 use bytes::Bytes;
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Child;
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-/// Chunks that may wait on either side of a session.
+/// Pieces that may wait on either side.
 const QUEUE: usize = 16;
-/// Bytes read at once.
-const CHUNK: usize = 32 * 1024;
 
-/// Starts the command; the session ends it when it is dropped.
-pub async fn exec(program: &Path, pid: i32, config: PathBuf, spec: ExecSpec) -> Result<Session> {
-    let failed = |e: std::io::Error| RuntimeError::new("ExecError", format!("cannot start the command: {e}"));
-    let order = ExecOrder { pid, config, command: spec.command.clone(), tty: spec.tty };
-    let order = serde_json::to_vec(&order).unwrap_or_default();
-    let (order_end, order_writer) = pipe().map_err(failed)?;
-    let mut command = Command::new(program);
-    command.arg(EXEC).current_dir("/");
-    give_fd3(&mut command, &order_end);
-    let terminal = if spec.tty { Some(open_terminal(&mut command)?) } else { None };
-    if terminal.is_none() {
-        command.stdin(if spec.stdin { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
-    }
-    let mut command = tokio::process::Command::from(command);
-    let child = command.kill_on_drop(true).spawn().map_err(failed)?;
-    drop(command);
-    drop(order_end);
-    // The order fits into a pipe unless the command is enormous; a thread keeps a slow reader from blocking us.
-    tokio::task::spawn_blocking(move || drop(File::from(order_writer).write_all(&order)));
+/// Starts a session on a connected socket. Dropping its output ends it: the shim sees the socket close.
+pub fn open(socket: UnixStream) -> Session {
+    let (read, write) = socket.into_split();
     let (input, inputs) = mpsc::channel(QUEUE);
     let (outputs, output) = mpsc::channel(QUEUE);
-    match terminal {
-        Some(terminal) => with_terminal(child, terminal, inputs, outputs)?,
-        None => with_pipes(child, inputs, outputs),
+    tokio::spawn(run(read, write, inputs, outputs));
+    Session { input, output }
+}
+
+async fn run(read: OwnedReadHalf, write: OwnedWriteHalf, inputs: mpsc::Receiver<SessionInput>, outputs: mpsc::Sender<SessionOutput>) {
+    let gone = outputs.clone();
+    let receiving = receive(read, outputs);
+    let sending = send(write, inputs);
+    tokio::select! {
+        () = receiving => {}
+        // Keeps its half of the socket for as long as the session lives, also after the input has ended.
+        () = async { let _kept = sending.await; std::future::pending::<()>().await } => {}
+        () = gone.closed() => {}
     }
-    Ok(Session { input, output })
 }
 
-fn with_pipes(mut child: Child, mut inputs: mpsc::Receiver<SessionInput>, outputs: mpsc::Sender<SessionOutput>) {
-    let mut stdin = child.stdin.take();
-    let out = child.stdout.take().map(|o| tokio::spawn(pump(o, outputs.clone(), SessionOutput::Stdout)));
-    let err = child.stderr.take().map(|e| tokio::spawn(pump(e, outputs.clone(), SessionOutput::Stderr)));
-    let typing = async move {
+async fn receive(mut read: OwnedReadHalf, outputs: mpsc::Sender<SessionOutput>) {
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; MAX_PAYLOAD];
+    loop {
         loop {
-            match inputs.recv().await {
-                Some(SessionInput::Stdin(bytes)) => {
-                    let Some(pipe) = &mut stdin else { continue };
-                    if pipe.write_all(&bytes).await.is_err() {
-                        // The command does not want to read any more; it may still have something to say.
-                        stdin = None;
-                    }
-                }
-                Some(SessionInput::CloseStdin) => stdin = None,
-                Some(SessionInput::Resize(_)) => {}
-                None => return,
-            }
-        }
-    };
-    tokio::spawn(finish(child, typing, [out, err], outputs));
-}
-
-fn with_terminal(
-    child: Child,
-    terminal: OwnedFd,
-    mut inputs: mpsc::Receiver<SessionInput>,
-    outputs: mpsc::Sender<SessionOutput>,
-) -> Result<()> {
-    let failed = |e: std::io::Error| RuntimeError::new("ExecError", format!("cannot use the terminal: {e}"));
-    let reader = Terminal::new(terminal.try_clone().map_err(failed)?).map_err(failed)?;
-    let writer = Arc::new(Terminal::new(terminal).map_err(failed)?);
-    let out_queue = outputs.clone();
-    let out = tokio::spawn(async move {
-        let mut buffer = vec![0u8; CHUNK];
-        // A terminal whose last user has gone answers EIO.
-        while let Ok(n) = reader.read(&mut buffer).await {
-            let chunk = Bytes::copy_from_slice(buffer.get(..n).unwrap_or_default());
-            if n == 0 || out_queue.send(SessionOutput::Stdout(chunk)).await.is_err() {
+            let output = match decoder.next_frame() {
+                Ok(None) => break,
+                Ok(Some(Frame::Stdout(data))) => SessionOutput::Stdout(data.into()),
+                Ok(Some(Frame::Stderr(data))) => SessionOutput::Stderr(data.into()),
+                Ok(Some(Frame::Exit(code))) => SessionOutput::Exit(code),
+                Ok(Some(Frame::Failed(text))) => SessionOutput::Failed(text),
+                Ok(Some(_)) => continue,
+                Err(e) => SessionOutput::Failed(e.to_string()),
+            };
+            let last = matches!(output, SessionOutput::Exit(_) | SessionOutput::Failed(_));
+            if outputs.send(output).await.is_err() || last {
                 return;
             }
         }
-    });
-    let typing = async move {
-        while let Some(input) = inputs.recv().await {
-            match input {
-                SessionInput::Stdin(bytes) => {
-                    if writer.write_all(&bytes).await.is_err() {
-                        return std::future::pending().await;
-                    }
-                }
-                // End of transmission: what somebody at a terminal types to end the input.
-                SessionInput::CloseStdin => drop(writer.write_all(&[4]).await),
-                SessionInput::Resize(size) => writer.resize(size),
+        match read.read(&mut buffer).await {
+            Ok(n) if n > 0 => decoder.push(buffer.get(..n).unwrap_or_default()),
+            ended => {
+                let text = ended.err().map_or_else(|| "the session ended without an exit code".to_owned(), |e| e.to_string());
+                let _ = outputs.send(SessionOutput::Failed(text)).await;
+                return;
             }
         }
-    };
-    tokio::spawn(finish(child, typing, [Some(out), None], outputs));
+    }
+}
+
+async fn send(mut write: OwnedWriteHalf, mut inputs: mpsc::Receiver<SessionInput>) -> OwnedWriteHalf {
+    while let Some(input) = inputs.recv().await {
+        let result = match input {
+            SessionInput::Stdin(data) => send_data(&mut write, &data).await,
+            SessionInput::CloseStdin => send_frame(&mut write, &Frame::CloseStdin).await,
+            SessionInput::Resize(size) => send_frame(&mut write, &Frame::Resize { width: size.width, height: size.height }).await,
+        };
+        if result.is_err() {
+            return write;
+        }
+    }
+    // Whoever fed the input is gone: that is its end.
+    let _ = send_frame(&mut write, &Frame::CloseStdin).await;
+    write
+}
+
+async fn send_data(write: &mut OwnedWriteHalf, data: &Bytes) -> io::Result<()> {
+    for piece in data.chunks(MAX_PAYLOAD) {
+        send_frame(write, &Frame::Stdin(piece.to_vec())).await?;
+    }
     Ok(())
 }
 
-/// Waits for the command, or for the client to turn away, which ends the command.
-async fn finish(
-    mut child: Child,
-    typing: impl Future<Output = ()>,
-    pumps: [Option<tokio::task::JoinHandle<()>>; 2],
-    outputs: mpsc::Sender<SessionOutput>,
-) {
-    let status = tokio::select! {
-        status = child.wait() => status,
-        () = typing => {
-            let _ = child.kill().await;
-            child.wait().await
-        }
-        () = outputs.closed() => {
-            let _ = child.kill().await;
-            return;
-        }
-    };
-    for pump in pumps.into_iter().flatten() {
-        let _ = pump.await;
-    }
-    use std::os::unix::process::ExitStatusExt;
-    let last = match status {
-        Ok(status) => SessionOutput::Exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(9))),
-        Err(error) => SessionOutput::Failed(format!("cannot wait for the command: {error}")),
-    };
-    let _ = outputs.send(last).await;
-}
-
-async fn pump(mut from: impl AsyncRead + Unpin, to: mpsc::Sender<SessionOutput>, wrap: fn(Bytes) -> SessionOutput) {
-    let mut buffer = vec![0u8; CHUNK];
-    while let Ok(n) = from.read(&mut buffer).await {
-        let chunk = Bytes::copy_from_slice(buffer.get(..n).unwrap_or_default());
-        if n == 0 || to.send(wrap(chunk)).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Opens a pair of terminals; the command gets one, we keep the other.
-fn open_terminal(command: &mut Command) -> Result<OwnedFd> {
-    let failed = |e: &dyn std::fmt::Display| RuntimeError::new("ExecError", format!("cannot open a terminal: {e}"));
-    let pair = nix::pty::openpty(None, None).map_err(|e| failed(&e))?;
-    let copy = || pair.slave.try_clone().map_err(|e| failed(&e));
-    command.stdin(Stdio::from(copy()?)).stdout(Stdio::from(copy()?)).stderr(Stdio::from(copy()?));
-    nix::fcntl::fcntl(&pair.master, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).map_err(|e| failed(&e))?;
-    Ok(pair.master)
-}
-
-/// Our end of a terminal, without blocking.
-struct Terminal {
-    fd: tokio::io::unix::AsyncFd<OwnedFd>,
-}
-
-impl Terminal {
-    fn new(fd: OwnedFd) -> std::io::Result<Self> {
-        nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-        // SAFETY: the descriptor is owned by what is registered, and stays the same for its life.
-        let fd = unsafe { tokio::io::unix::AsyncFd::register(fd) }?;
-        Ok(Terminal { fd })
-    }
-
-    async fn read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            let mut ready = self.fd.readable().await?;
-            if let Ok(outcome) = ready.try_io(|fd| Ok(nix::unistd::read(fd.get_ref(), buffer)?)) {
-                return outcome;
-            }
-        }
-    }
-
-    async fn write_all(&self, mut bytes: &[u8]) -> std::io::Result<()> {
-        while !bytes.is_empty() {
-            let mut ready = self.fd.writable().await?;
-            if let Ok(outcome) = ready.try_io(|fd| Ok(nix::unistd::write(fd.get_ref(), bytes)?)) {
-                bytes = bytes.get(outcome?..).unwrap_or_default();
-            }
-        }
-        Ok(())
-    }
-
-    fn resize(&self, size: TerminalSize) {
-        let size = libc::winsize { ws_row: size.height, ws_col: size.width, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: plain ioctl on a terminal that we own.
-        unsafe { libc::ioctl(self.fd.get_ref().as_raw_fd(), libc::TIOCSWINSZ, &size) };
-    }
+/// Writes one frame.
+pub async fn send_frame(write: &mut (impl AsyncWriteExt + Unpin), frame: &Frame) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    frame.encode(&mut bytes);
+    write.write_all(&bytes).await
 }

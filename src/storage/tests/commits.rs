@@ -21,7 +21,7 @@ fn nothing_is_visible_before_it_is_durable_and_everything_is_when_answered() {
     let (at, seen_by) = (a.clone(), shelf.clone());
     let reply = Box::new(move |outcome: Outcome| {
         let visible = seen_by.snapshot().get(&at).is_some();
-        drop(send.send((outcome.unwrap()[0].revision, visible, shelves.committed(), shelves.fanned_out())));
+        let _ = send.send((outcome.unwrap()[0].revision, visible, shelves.committed(), shelves.fanned_out()));
     });
     rig.committer.submit(Commit { changes: vec![rig.put(&a, Expect::Absent, "1")], reply }).unwrap();
     std::thread::sleep(Duration::from_millis(20));

@@ -1,0 +1,100 @@
+//! Many writers at once.
+use super::{Place, admin, map, names};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_writers_count_without_losing_one() {
+    const WRITERS: usize = 16;
+    const EACH: usize = 10;
+    let place = Arc::new(Place::new().await);
+    place.map("counter", "0", Value::Null).await;
+    let path = Arc::new(format!("{}/counter", place.maps));
+    let writers = (0..WRITERS).map(|_| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let api = admin();
+            let mut conflicts = 0;
+            for _ in 0..EACH {
+                loop {
+                    let mut object = api.get(&path).await.ok();
+                    let count: usize = object["data"]["k"].as_str().and_then(|t| t.parse().ok()).expect("a number");
+                    object["data"]["k"] = (count + 1).to_string().into();
+                    let answer = api.put(&path, &object).await;
+                    if answer.status == 200 {
+                        // What was acknowledged is what is read.
+                        assert_eq!(answer.json()["data"]["k"], (count + 1).to_string());
+                        break;
+                    }
+                    answer.refused(409, "Conflict");
+                    conflicts += 1;
+                }
+            }
+            conflicts
+        })
+    });
+    let conflicts: usize = join_all(writers).await.into_iter().map(|c| c.expect("a writer")).sum();
+    let end = place.api.get(&path).await.ok();
+    assert_eq!(end["data"]["k"], (WRITERS * EACH).to_string(), "after {conflicts} conflicts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_patches_lose_no_field() {
+    let place = Arc::new(Place::new().await);
+    place.map("shared", "0", Value::Null).await;
+    let path = Arc::new(format!("{}/shared", place.maps));
+    let writers = (0..16).map(|writer| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let api = admin();
+            for i in 0..20 {
+                let how = if i % 2 == 0 { "merge" } else { "strategic-merge" };
+                let patched = api.patch(&path, how, &json!({ "data": { format!("w{writer}-{i}"): "here" } })).await.ok();
+                assert_eq!(patched["data"][format!("w{writer}-{i}")], "here");
+                assert_ne!(patched["metadata"]["resourceVersion"], "0");
+            }
+        })
+    });
+    join_all(writers).await.into_iter().for_each(|w| w.expect("a writer"));
+    let end = place.api.get(&path).await.ok();
+    assert_eq!(end["data"].as_object().map(|d| d.len()), Some(16 * 20 + 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_change_by_many_is_durable_for_each_of_them() {
+    let place = Arc::new(Place::new().await);
+    place.map("same", "0", Value::Null).await;
+    let path = Arc::new(format!("{}/same", place.maps));
+    for round in 0..10 {
+        let writers = (0..16).map(|_| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let patched = admin().patch(&path, "merge", &json!({ "data": { "k": format!("r{round}") } })).await.ok();
+                patched["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse::<u64>().ok()).expect("a version")
+            })
+        });
+        let versions: Vec<u64> = join_all(writers).await.into_iter().map(|w| w.expect("a writer")).collect();
+        assert!(versions.iter().all(|v| *v > 0 && *v == versions[0]), "one write, the others changed nothing: {versions:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_creators_wins_and_a_watcher_sees_one_birth() {
+    let place = Arc::new(Place::new().await);
+    let from = place.revision().await;
+    for round in 0..5 {
+        let creators = (0..8).map(|i| {
+            let place = place.clone();
+            tokio::spawn(async move { admin().post(&place.maps, &map(&format!("r{round}"), &i.to_string(), Value::Null)).await.status })
+        });
+        let mut codes: Vec<u16> = join_all(creators).await.into_iter().map(|c| c.expect("a creator")).collect();
+        codes.sort_unstable();
+        assert_eq!((codes[0], &codes[1..]), (201, &[409; 7][..]));
+    }
+    let mut watch = place.api.watch(&format!("{}?watch=1&resourceVersion={from}", place.maps)).await;
+    let lines = watch.lines(6).await;
+    let births: Vec<&String> = lines.iter().filter(|l| !l.contains("kube-root-ca")).take(5).collect();
+    assert_eq!(births, ["ADDED r0", "ADDED r1", "ADDED r2", "ADDED r3", "ADDED r4"]);
+    assert!(names(&place.api.get(&place.maps).await.ok()).len() >= 5);
+}

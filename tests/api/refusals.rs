@@ -1,0 +1,118 @@
+//! What is refused, and in which words.
+use super::{Place, map};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn bodies_that_are_something_else() {
+    let place = Place::new().await;
+    place.map("m", "1", Value::Null).await;
+    let path = format!("{}/m", place.maps);
+    let twice = place.api.post(&place.maps, &map("m", "1", Value::Null)).await.refused(409, "AlreadyExists");
+    assert_eq!(twice, "configmaps \"m\" already exists");
+    let form = place.api.send("POST", &place.maps, &[("content-type", "application/x-www-form-urlencoded")], "a=b").await;
+    let said = form.refused(415, "UnsupportedMediaType");
+    assert!(said.starts_with(
+        "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
+    ));
+    let plain = place.api.send("PATCH", &path, &[("content-type", "application/json")], "{}").await;
+    assert!(plain.refused(415, "UnsupportedMediaType").contains("application/json-patch+json, application/merge-patch+json"));
+    let mut pod = map("p", "1", Value::Null);
+    pod["kind"] = "Pod".into();
+    let said = place.api.post(&place.maps, &pod).await.refused(400, "BadRequest");
+    assert!(said.starts_with("Pod in version \"v1\" cannot be handled as a ConfigMap: "), "{said}");
+    pod["kind"] = "ConfigMap".into();
+    pod["apiVersion"] = "apps/v1".into();
+    let said = place.api.post(&place.maps, &pod).await.refused(400, "BadRequest");
+    assert_eq!(said, "the API version in the data (apps/v1) does not match the expected API version (v1)");
+    let wrong = json!({ "metadata": { "name": "x" }, "data": { "k": 5 } });
+    let said = place.api.post(&place.maps, &wrong).await.refused(400, "BadRequest");
+    assert!(said.contains("cannot unmarshal number") && said.contains("ConfigMap.data.k of type string"), "{said}");
+}
+
+#[tokio::test]
+async fn names_and_places_must_agree() {
+    let place = Place::new().await;
+    let made = place.map("m", "1", Value::Null).await;
+    let path = format!("{}/m", place.maps);
+    let said = place.api.put(&path, &map("other", "1", Value::Null)).await.refused(400, "BadRequest");
+    assert_eq!(said, "the name of the object (other) does not match the name on the URL (m)");
+    let said = place.api.put(&path, &json!({ "data": {} })).await.refused(400, "BadRequest");
+    assert_eq!(said, "the name of the object (based on URL) was undeterminable: name must be provided");
+    let mut elsewhere = map("m", "1", Value::Null);
+    elsewhere["metadata"]["namespace"] = "elsewhere".into();
+    let said = place.api.put(&path, &elsewhere).await.refused(400, "BadRequest");
+    assert!(said.starts_with("the namespace of the object (elsewhere) does not match the namespace on the request ("), "{said}");
+    let said = place.api.post(&place.maps, &elsewhere).await.refused(400, "BadRequest");
+    assert_eq!(said, "the namespace of the provided object does not match the namespace sent on the request");
+    let mut versioned = map("new", "1", Value::Null);
+    versioned["metadata"]["resourceVersion"] = "7".into();
+    let said = place.api.post(&place.maps, &versioned).await.refused(400, "BadRequest");
+    assert_eq!(said, "resourceVersion should not be set on objects to be created");
+    let mut impostor = made.clone();
+    impostor["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000".into();
+    let said = place.api.put(&path, &impostor).await.refused(409, "Conflict");
+    assert!(said.contains("Precondition failed: UID in precondition: 00000000-"), "{said}");
+    place.api.put(&format!("{}/absent", place.maps), &map("absent", "1", Value::Null)).await.refused(404, "NotFound");
+    place.api.patch(&format!("{}/absent", place.maps), "merge", &json!({})).await.refused(404, "NotFound");
+    place.api.delete(&format!("{}/absent", place.maps)).await.refused(404, "NotFound");
+}
+
+#[tokio::test]
+async fn what_validation_finds_is_listed_with_its_causes() {
+    let place = Place::new().await;
+    let bad = json!({ "metadata": { "name": "Not_A_Name", "labels": { "a": "b c" } }, "data": { "no way": "x" } });
+    let answer = place.api.post(&place.maps, &bad).await;
+    let causes = answer.json()["details"]["causes"].clone();
+    let fields: Vec<&str> = causes.as_array().expect("causes").iter().filter_map(|c| c["field"].as_str()).collect();
+    assert_eq!(fields, ["metadata.name", "metadata.labels", "data[no way]"]);
+    let said = answer.refused(422, "Invalid");
+    assert!(said.starts_with("ConfigMap \"Not_A_Name\" is invalid: [metadata.name: Invalid value: \"Not_A_Name\": "), "{said}");
+    let nameless = place.api.post(&place.maps, &json!({ "data": {} })).await.refused(422, "Invalid");
+    assert_eq!(nameless, "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required");
+    let pod = json!({ "metadata": { "name": "p" }, "spec": { "containers": [] } });
+    let said = place.api.post(&place.path("pods"), &pod).await.refused(422, "Invalid");
+    assert!(said.contains("spec.containers: Required value"), "{said}");
+    let frozen = json!({ "metadata": { "name": "frozen" }, "immutable": true, "data": { "a": "1" } });
+    place.api.post(&place.maps, &frozen).await.ok();
+    let path = format!("{}/frozen", place.maps);
+    let said = place.api.patch(&path, "merge", &json!({ "data": { "a": "2" } })).await.refused(422, "Invalid");
+    assert_eq!(said, "ConfigMap \"frozen\" is invalid: data: Forbidden: field is immutable when `immutable` is set");
+}
+
+#[tokio::test]
+async fn options_of_a_deletion_are_read_strictly() {
+    let place = Place::new().await;
+    let path = format!("{}/m", place.maps);
+    place.map("m", "1", Value::Null).await;
+    let kind = [("content-type", "application/json")];
+    for body in [r#"{"gracePeriodSeconds":"soon"}"#, r#"{"dryRun":"All"}"#, "[1]", "{", "\"x\""] {
+        place.api.send("DELETE", &path, &kind, body).await.refused(400, "BadRequest");
+    }
+    let said = place.api.delete(&format!("{path}?propagationPolicy=Sideways")).await.refused(422, "Invalid");
+    assert_eq!(
+        said,
+        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"Sideways\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+    );
+    let both = r#"{"propagationPolicy":"Orphan","orphanDependents":true}"#;
+    let said = place.api.send("DELETE", &path, &kind, both).await.refused(422, "Invalid");
+    assert!(said.contains("orphanDependents and deletionPropagation cannot be both set"), "{said}");
+    place.api.get(&path).await.ok();
+    let foreground = place.api.send("DELETE", &path, &kind, r#"{"propagationPolicy":"Foreground"}"#).await.ok();
+    assert_eq!(foreground["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+}
+
+/// A parameter that is there is true, unless it says 0 or false.
+#[tokio::test]
+async fn booleans_of_queries() {
+    let place = Place::new().await;
+    for value in ["0", "false", "False"] {
+        assert_eq!(place.api.get(&format!("{}?watch={value}", place.maps)).await.ok()["kind"], "ConfigMapList", "{value}");
+    }
+    for value in ["", "=", "=1", "=true", "=yes"] {
+        let mut watch = place.api.watch(&format!("{}?timeoutSeconds=1&watch{value}", place.maps)).await;
+        assert_ne!(watch.line().await, "", "{value:?}: an event or the end, not a list");
+    }
+    place.map("m", "1", Value::Null).await;
+    // Somebody who asks for one object gets it, whatever else the query says.
+    assert_eq!(place.api.get(&format!("{}/m?watch=1", place.maps)).await.ok()["kind"], "ConfigMap");
+}
