@@ -1,4 +1,104 @@
-//! To be written.
+//! The command line: one file per command.
+mod admin;
+mod background;
+mod bench;
+mod control;
+mod down;
+mod image;
+mod kubia;
+mod node;
+mod quickstart;
+mod server;
+mod token;
+mod up;
+mod version;
+
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-/// The command line.
-pub fn main() -> ExitCode { ExitCode::SUCCESS }
+
+/// A Kubernetes that is one binary, and an actor system inside.
+#[derive(Parser)]
+#[command(name = "impresario", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a cluster on this machine: the control plane, and this machine as its first node.
+    Up(up::Up),
+    /// Stop the cluster of a data directory; with --purge remove its pods, network and data too.
+    Down(down::Down),
+    /// Make this machine a node of an existing cluster.
+    Node(node::Node),
+    /// Images on this machine.
+    Image(image::Image),
+    /// Join tokens for further nodes.
+    Token(token::Token),
+    /// Measure a Kubernetes API through a kubeconfig.
+    Bench(bench::Bench),
+    /// Serve "You've hit <hostname>" on port 8080: the application in the built-in image.
+    Kubia,
+    /// Print the version.
+    Version,
+}
+
+/// Exit code for wrong use or a refused start.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit code for a failure while running.
+pub const EXIT_FAILURE: u8 = 1;
+
+/// Runs the command that was asked for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Up(command) => command.run(),
+        Command::Down(command) => command.run(),
+        Command::Node(command) => command.run(),
+        Command::Image(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Kubia => return kubia::run(),
+        Command::Version => version::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("impresario: {error}");
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// What went wrong, in words that say what to do, and the exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CliError {
+    pub code: u8,
+    pub message: String,
+}
+
+impl CliError {
+    /// The command could not start as asked.
+    pub fn usage(message: impl std::fmt::Display) -> Self {
+        CliError { code: EXIT_USAGE, message: message.to_string() }
+    }
+
+    /// The command failed on its way.
+    pub fn failed(message: impl std::fmt::Display) -> Self {
+        CliError { code: EXIT_FAILURE, message: message.to_string() }
+    }
+}
+
+/// What every command answers.
+pub type Outcome = Result<(), CliError>;
+
+/// Logs to standard error, at the level of the cluster file or of `IMPRESARIO_LOG`.
+pub fn start_logging(level: &str) -> Outcome {
+    let directives = std::env::var("IMPRESARIO_LOG").unwrap_or_else(|_| level.to_string());
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&directives).map_err(|e| CliError::usage(format!("log level \"{directives}\": {e}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

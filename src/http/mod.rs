@@ -3,4 +3,6 @@ pub mod api;
 pub mod auth;
 pub mod dashboard;
 pub mod listener;
+pub mod mesh_door;
+pub mod pods;
 pub mod stream;

@@ -1,5 +1,8 @@
 //! The light index of an object: the few fields that controllers, the scheduler and the node look at on every event,
 //! so that nobody keeps parsed objects in memory. Computed once per write.
+use crate::quantity::Quantity;
+use crate::time::parse_seconds;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The light index of one object, by kind.
@@ -88,4 +91,158 @@ pub struct WorkloadLight {
     /// Canonical JSON of the label selector (`{"matchLabels":…}`).
     pub selector: Arc<str>,
     pub observed_generation: i64,
+}
+
+/// The light index of a pod.
+pub fn pod_light(pod: &Value) -> PodLight {
+    let (spec, status) = (&pod["spec"], &pod["status"]);
+    let ready = list(&status["conditions"]).iter().find(|c| c["type"] == "Ready");
+    let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_i64().or_else(|| spec["terminationGracePeriodSeconds"].as_i64());
+    PodLight {
+        node: text(&spec["nodeName"]),
+        phase: phase_of(status["phase"].as_str().unwrap_or_default()),
+        ready: ready.is_some_and(|c| c["status"] == "True"),
+        ready_since: ready.and_then(|c| c["lastTransitionTime"].as_str()).and_then(parse_seconds).unwrap_or_default(),
+        cpu_milli: pod_request(pod, "cpu"),
+        memory: pod_request(pod, "memory"),
+        scheduler: text(&spec["schedulerName"]),
+        priority: spec["priority"].as_i64().and_then(|p| i32::try_from(p).ok()).unwrap_or_default(),
+        pod_ip: text(&status["podIP"]),
+        started: status["startTime"].is_string(),
+        restarts: restarts(status),
+        grace_seconds: grace.unwrap_or(30),
+    }
+}
+
+/// What a pod asks of one resource: milli-CPUs for `cpu`, whole units (bytes, devices) for anything else.
+///
+/// Upstream's rule: containers and sidecars run together and are added; an ordinary init container runs alone beside the
+/// sidecars started before it, so only the greediest moment counts; overhead comes on top. A request on the pod itself
+/// takes the place of the containers'.
+pub fn pod_request(pod: &Value, resource: &str) -> i64 {
+    let spec = &pod["spec"];
+    let of = |holder: &Value| quantity_in(&holder["resources"]["requests"][resource], resource);
+    let mut together: i64 = list(&spec["containers"]).iter().map(of).fold(0, i64::saturating_add);
+    let (mut sidecars, mut greediest) = (0i64, 0i64);
+    for init in list(&spec["initContainers"]) {
+        if init["restartPolicy"] == "Always" {
+            sidecars = sidecars.saturating_add(of(init));
+            greediest = greediest.max(sidecars);
+        } else {
+            greediest = greediest.max(sidecars.saturating_add(of(init)));
+        }
+    }
+    together = together.saturating_add(sidecars).max(greediest);
+    if matches!(resource, "cpu" | "memory") && !spec["resources"]["requests"][resource].is_null() {
+        together = of(spec);
+    }
+    together.saturating_add(quantity_in(&spec["overhead"][resource], resource))
+}
+
+/// The light index of a node.
+pub fn node_light(node: &Value) -> NodeLight {
+    let (spec, status) = (&node["spec"], &node["status"]);
+    let allocatable = |resource: &str| {
+        let own = &status["allocatable"][resource];
+        quantity_in(if own.is_null() { &status["capacity"][resource] } else { own }, resource)
+    };
+    let taints = list(&spec["taints"]).iter();
+    NodeLight {
+        ready: list(&status["conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True"),
+        unschedulable: spec["unschedulable"].as_bool().unwrap_or_default(),
+        cpu_milli: allocatable("cpu"),
+        memory: allocatable("memory"),
+        pods: allocatable("pods"),
+        taints: taints.map(|t| Taint { key: text(&t["key"]), value: text(&t["value"]), effect: text(&t["effect"]) }).collect(),
+        pod_cidr: text(&spec["podCIDR"]),
+        internal_ip: list(&status["addresses"]).iter().find(|a| a["type"] == "InternalIP").map(|a| text(&a["address"])).unwrap_or_default(),
+    }
+}
+
+/// The light index of a ReplicationController or a ReplicaSet. The plain map selector of the former becomes `matchLabels`.
+pub fn workload_light(object: &Value) -> WorkloadLight {
+    let spec = &object["spec"];
+    let selector = match &spec["selector"] {
+        Value::Null => String::new(),
+        labels if object["kind"] == "ReplicationController" => serde_json::json!({ "matchLabels": labels }).to_string(),
+        selector => selector.to_string(),
+    };
+    WorkloadLight {
+        replicas: spec["replicas"].as_i64().unwrap_or(1),
+        selector: selector.into(),
+        observed_generation: object["status"]["observedGeneration"].as_i64().unwrap_or_default(),
+    }
+}
+
+/// A quantity in the unit that the light index uses for that resource; 0 when absent or malformed (validation is the
+/// kind's part).
+pub fn quantity_in(value: &Value, resource: &str) -> i64 {
+    let parsed = match value {
+        Value::String(text) => text.parse::<Quantity>().ok(),
+        Value::Number(number) => number.to_string().parse::<Quantity>().ok(),
+        _ => None,
+    };
+    parsed.map_or(0, |q| if resource == "cpu" { q.milli_value() } else { q.value() })
+}
+
+fn restarts(status: &Value) -> i32 {
+    let statuses = list(&status["containerStatuses"]).iter().chain(list(&status["initContainerStatuses"]));
+    let total: i64 = statuses.filter_map(|s| s["restartCount"].as_i64()).fold(0, i64::saturating_add);
+    i32::try_from(total).unwrap_or(i32::MAX)
+}
+
+fn phase_of(text: &str) -> Phase {
+    match text {
+        "Running" => Phase::Running,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        "Unknown" => Phase::Unknown,
+        _ => Phase::Pending,
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> Arc<str> {
+    value.as_str().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn requests_follow_the_greediest_moment() {
+        let c = |cpu: &str| json!({"resources": {"requests": {"cpu": cpu, "memory": "64Mi", "x.io/gpu": 1}}});
+        let sidecar = |cpu: &str| json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": cpu}}});
+        let cases = [
+            (json!({"containers": [c("100m"), c("0.2")]}), 300),
+            (json!({"containers": [c("100m")], "initContainers": [c("1")]}), 1000),
+            (json!({"containers": [c("100m")], "initContainers": [sidecar("50m"), c("300m"), sidecar("500m")]}), 650),
+            (json!({"containers": [c("1")], "initContainers": [c("1"), sidecar("1")], "overhead": {"cpu": "10m"}}), 2010),
+            (json!({"containers": [c("1")], "resources": {"requests": {"cpu": "3"}}}), 3000),
+        ];
+        for (spec, want) in cases {
+            assert_eq!(pod_request(&json!({ "spec": spec }), "cpu"), want, "{spec}");
+        }
+        let pod = json!({"spec": {"containers": [c("1"), c("1")]}});
+        assert_eq!((pod_request(&pod, "memory"), pod_request(&pod, "x.io/gpu")), (128 << 20, 2));
+    }
+
+    #[test]
+    fn lights_of_the_three_kinds() {
+        let pod = pod_light(&json!({"spec": {"nodeName": "n", "priority": 7, "terminationGracePeriodSeconds": 5},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "1970-01-01T00:01:00Z"}],
+            "containerStatuses": [{"restartCount": 2}, {"restartCount": 1}]}}));
+        assert_eq!((&*pod.node, pod.phase, pod.ready, pod.ready_since), ("n", Phase::Running, true, 60));
+        assert_eq!((pod.priority, pod.restarts, pod.grace_seconds), (7, 3, 5));
+        let node = node_light(&json!({"spec": {"taints": [{"key": "k", "effect": "NoExecute"}]},
+            "status": {"allocatable": {"cpu": "1500m", "memory": "1Gi", "pods": "110"}}}));
+        assert_eq!((node.cpu_milli, node.memory, node.pods, node.taints.len(), node.ready), (1500, 1 << 30, 110, 1, false));
+        let rc = workload_light(&json!({"kind": "ReplicationController", "spec": {"selector": {"a": "b"}}}));
+        assert_eq!((&*rc.selector, rc.replicas), (r#"{"matchLabels":{"a":"b"}}"#, 1));
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! A stream starts with one [`Envelope`]; the other side answers with one [`Answer`]. Calls that go on
 //! (`Watch`, `Logs`, `Exec`, …) then carry [`Frame`]s both ways until either side finishes its half.
+//!
+//! The first call on a connection is [`Call::Hello`]. A machine without a certificate may then only [`Call::Join`].
+//! `to` and `from` tell actors apart; who the peer is, and what it may do, comes from its certificate alone.
 use crate::status::ApiError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -29,7 +32,8 @@ pub struct Envelope {
 pub enum Call {
     /// First call on a connection: who I am, and which protocol versions I speak.
     Hello { node: String, oldest: u16, newest: u16 },
-    /// A joining machine without a certificate: the token's secret part, and a certificate request (DER).
+    /// A joining machine without a certificate: the token's secret part (`<id>.<secret>`), and a certificate request (DER).
+    /// With an empty token: a node that wants a new certificate for the same name and key, proving itself with the present one.
     Join { token: String, node: String, request: Vec<u8> },
     /// "I am alive"; kept in memory by the server, served as the node's Lease.
     Heartbeat { node: String },
@@ -112,9 +116,14 @@ pub enum Answer {
 /// `remotecommand`: 0 stdin, 1 stdout, 2 stderr, 3 the closing `Status`, 4 terminal size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Frame {
-    Data { channel: u8, bytes: Bytes },
+    Data {
+        channel: u8,
+        bytes: Bytes,
+    },
     /// That channel has ended (for stdin: end of input).
-    Close { channel: u8 },
+    Close {
+        channel: u8,
+    },
     Watch(WatchFrame),
 }
 

@@ -74,13 +74,23 @@ impl FieldError {
         FieldError { kind: FieldErrorKind::Duplicate, field: field.into(), detail: String::new(), value: value.to_string() }
     }
     pub fn too_long(field: impl Into<String>, max: usize) -> Self {
-        FieldError { kind: FieldErrorKind::TooLong, field: field.into(), detail: format!("may not be more than {max} bytes"), value: String::new() }
+        FieldError {
+            kind: FieldErrorKind::TooLong,
+            field: field.into(),
+            detail: format!("may not be more than {max} bytes"),
+            value: String::new(),
+        }
     }
     /// `supported values: "A", "B"`
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, valid: &[&str]) -> Self {
         let value: Value = value.into();
         let list = valid.iter().map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join(", ");
-        FieldError { kind: FieldErrorKind::NotSupported, field: field.into(), detail: format!("supported values: {list}"), value: value.to_string() }
+        FieldError {
+            kind: FieldErrorKind::NotSupported,
+            field: field.into(),
+            detail: format!("supported values: {list}"),
+            value: value.to_string(),
+        }
     }
 
     /// `Invalid value: "x": must be …`: the message of the cause.
@@ -144,7 +154,14 @@ impl ApiError {
     }
     /// `Operation cannot be fulfilled on pods "x": <why>`
     pub fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
-        Self::about(409, "Conflict", format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(group, plural)), group, plural, name)
+        Self::about(
+            409,
+            "Conflict",
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(group, plural)),
+            group,
+            plural,
+            name,
+        )
     }
     /// The conflict of a stale `resourceVersion`.
     pub fn modified(group: &str, plural: &str, name: &str) -> Self {
@@ -159,7 +176,8 @@ impl ApiError {
         let qualified = if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") };
         let mut error = Self::about(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {text}"), group, kind, name);
         if let Some(details) = &mut error.details {
-            details.causes = errors.iter().map(|e| Cause { reason: e.reason().into(), message: e.body(), field: e.field.clone() }).collect();
+            details.causes =
+                errors.iter().map(|e| Cause { reason: e.reason().into(), message: e.body(), field: e.field.clone() }).collect();
         }
         error
     }
@@ -175,7 +193,14 @@ impl ApiError {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
     pub fn method_not_supported(group: &str, plural: &str, verb: &str) -> Self {
-        Self::about(405, "MethodNotAllowed", format!("{verb} is not supported on resources of kind \"{}\"", qualified(group, plural)), group, plural, "")
+        Self::about(
+            405,
+            "MethodNotAllowed",
+            format!("{verb} is not supported on resources of kind \"{}\"", qualified(group, plural)),
+            group,
+            plural,
+            "",
+        )
     }
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         Self::new(415, "UnsupportedMediaType", message)

@@ -32,6 +32,9 @@ pub struct SandboxSpec {
     pub namespace: String,
     pub name: String,
     pub hostname: String,
+    /// What follows the host name in its full form, `<subdomain>.<namespace>.svc.<cluster domain>`; empty without `spec.subdomain`.
+    #[serde(default)]
+    pub domain: String,
     /// `spec.hostNetwork`: the pod uses the node's own network and has the node's address.
     pub host_network: bool,
     pub host_pid: bool,
@@ -157,7 +160,10 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ContainerPhase {
     /// Milliseconds since the epoch.
-    Running { pid: i32, started_ms: i64 },
+    Running {
+        pid: i32,
+        started_ms: i64,
+    },
     Exited(Exit),
 }
 

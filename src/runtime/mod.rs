@@ -3,5 +3,8 @@ pub mod api;
 pub mod containers;
 pub mod images;
 pub mod network;
+pub mod node_runtime;
+
+pub mod sandbox;
 pub mod shim;
 pub mod volumes;

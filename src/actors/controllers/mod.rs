@@ -1,1 +1,31 @@
-//! To be written.
+//! Controllers: each a pure `plan(world, now) -> Plan`, all driven by one generic actor ([`runner::Runner`]).
+//!
+//! A controller sees the world through [`world::World`], says what shall be done as a [`plan::Plan`], and never acts
+//! itself: the [`executor`] carries out the few shared actions through a [`feed::Writer`].
+pub mod cluster;
+pub mod executor;
+pub mod feed;
+pub mod garbage;
+pub mod index;
+pub mod labels;
+pub mod namespace;
+pub mod node_ipam;
+pub mod node_lifecycle;
+pub mod plan;
+pub mod pod_gc;
+pub mod pump;
+pub mod replication;
+pub mod runner;
+pub mod service_account;
+mod start;
+pub mod taint_eviction;
+pub mod work_queue;
+pub mod world;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use node_lifecycle::Heartbeats;
+pub use start::{ControllerSettings, start};

@@ -1,1 +1,24 @@
-//! To be written.
+//! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
+//! both stand in front of this one gateway.
+mod documents;
+mod gateway;
+mod list;
+mod metrics;
+mod options;
+mod path;
+mod read;
+mod render;
+mod server;
+mod watch;
+mod write;
+
+pub use documents::{Documents, Health, git_version};
+pub use gateway::{ApiRequest, Gateway, Reply};
+pub use metrics::metrics_text;
+pub use options::Query;
+pub use path::{RequestPath, Target, parse_path};
+pub use server::{ServerState, app};
+pub use watch::WatchStream;
+
+/// Upstream's limit on request bodies, bytes.
+pub const MAX_BODY: usize = 3 * 1024 * 1024;

@@ -1,0 +1,48 @@
+# Everything a newcomer needs: `make up`, then kubectl; `make down` when done.
+SHELL := /bin/bash
+# Where the cluster keeps everything.
+DATA ?= /var/lib/impresario
+# Further arguments for `impresario up`, such as --api-port 7443.
+UP_FLAGS ?=
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+BINARY := target/release/impresario
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test unit e2e lint bench release tools
+
+help: ## Say what can be made.
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 14
+
+up: release ## Start a single-node cluster with the quickstart application.
+	@scripts/install.sh run
+	$(SUDO) $(BINARY) up --data-dir $(DATA) --quickstart $(UP_FLAGS)
+
+down: release ## Stop it. `make down PURGE=1` removes its pods, network and data too.
+	$(SUDO) $(BINARY) down --data-dir $(DATA) $(if $(PURGE),--purge)
+
+test: lint unit e2e ## Everything that must be green: format, lints, unit tests, end-to-end tests (needs root).
+
+unit: ## The tests beside the code.
+	@scripts/install.sh build run test
+	cargo test --locked --workspace --lib --bins
+
+e2e: tools ## The tests against the real binary, real containers and every stock kubectl found.
+	@scripts/install.sh build run test
+	cargo test --locked --test integration
+
+lint: ## Format, clippy with warnings denied, licences when cargo-deny is there.
+	@scripts/install.sh build
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans; else \
+	  echo "cargo-deny is not installed: licences are checked by the tests, bans are not"; fi
+
+bench: release ## Measure the API of the running cluster.
+	$(SUDO) $(BINARY) bench api --kubeconfig $(DATA)/admin.kubeconfig
+
+release:
+	@scripts/install.sh build
+	cargo build --locked --release
+
+tools:
+	@scripts/kubectl.sh

@@ -1,0 +1,204 @@
+//! The controllers' hands and eyes: reads from the shelves, follows their hubs, writes through the kind actors.
+use super::feed::{Change, Feed, KindInfo, News, Objects, Source, Writer};
+use super::plan::{Creation, Deletion, EventNote, Patch, Propagation};
+use crate::actors::kinds::{self, Kinds, Part, Served};
+use crate::protocol::meta::ObjectKey;
+use crate::protocol::status::ApiError;
+use crate::protocol::time;
+use crate::storage::{Entry, EventKind, Next, Start, Subscription};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Changes that may wait for one controller; beyond that it reads everything anew.
+const QUEUE: usize = 64 * 1024;
+/// Events that are remembered so that a repetition is counted instead of stored again.
+const REMEMBERED: usize = 4096;
+
+/// The kinds, as controllers use them.
+pub struct Cluster {
+    kinds: Arc<Kinds>,
+    events: Mutex<HashMap<EventKey, (ObjectKey, i64)>>,
+}
+
+type EventKey = (Arc<str>, &'static str, String, &'static str);
+
+impl Cluster {
+    pub fn new(kinds: Arc<Kinds>) -> Self {
+        Cluster { kinds, events: Mutex::default() }
+    }
+
+    fn served(&self, shelf: &str) -> Result<&Arc<Served>, ApiError> {
+        self.kinds.by_shelf(shelf).ok_or_else(|| ApiError::internal(format!("{shelf} is not served")))
+    }
+}
+
+impl Objects for Cluster {
+    fn get(&self, kind: &str, key: &ObjectKey) -> Option<Arc<Entry>> {
+        self.kinds.by_shelf(kind)?.shelf.snapshot().get(key).cloned()
+    }
+
+    fn list(&self, kind: &str, namespace: Option<&str>) -> Vec<Arc<Entry>> {
+        let Some(served) = self.kinds.by_shelf(kind) else { return Vec::new() };
+        let snapshot = served.shelf.snapshot();
+        match namespace {
+            Some(namespace) => snapshot.iter_namespace(namespace).cloned().collect(),
+            None => snapshot.iter().cloned().collect(),
+        }
+    }
+
+    fn kinds(&self) -> Vec<KindInfo> {
+        let info = |served: &Arc<Served>| {
+            let resource = &served.kind.resource;
+            KindInfo {
+                shelf: served.kind.shelf().into(),
+                group: resource.group.into(),
+                version: resource.version.into(),
+                kind: resource.kind.into(),
+                resource: resource.plural.into(),
+                namespaced: resource.namespaced,
+            }
+        };
+        self.kinds.iter().map(info).collect()
+    }
+
+    fn revision(&self) -> u64 {
+        self.kinds.shelves.committed()
+    }
+}
+
+impl Source for Cluster {
+    fn subscribe(&self, kind: &str) -> Option<Box<dyn Feed>> {
+        let served = self.kinds.by_shelf(kind)?.clone();
+        let subscription = served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE).ok()?;
+        Some(Box::new(ShelfFeed { kind: kind.into(), served, subscription }))
+    }
+}
+
+struct ShelfFeed {
+    kind: Arc<str>,
+    served: Arc<Served>,
+    subscription: Subscription,
+}
+
+#[async_trait]
+impl Feed for ShelfFeed {
+    async fn next(&mut self) -> Option<News> {
+        match self.subscription.next().await {
+            Next::Batch(deliveries) => {
+                let change = |d: crate::storage::Delivery| Change {
+                    kind: self.kind.clone(),
+                    entry: d.event.entry.clone(),
+                    deleted: d.kind == EventKind::Deleted,
+                    revision: d.event.revision,
+                };
+                Some(News::Changes(deliveries.into_iter().map(change).collect()))
+            }
+            Next::Lagged => {
+                self.subscription = self.served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE).ok()?;
+                Some(News::Lagged)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for Cluster {
+    async fn create(&self, creation: &Creation) -> Result<Arc<Entry>, ApiError> {
+        let served = self.served(&creation.kind)?;
+        let checked = served.decode(creation.object.to_string().as_bytes())?;
+        Ok(self.kinds.create(served, &creation.namespace, typed(served, checked.value), false).await?.entry)
+    }
+
+    async fn patch(&self, patch: &Patch) -> Result<Arc<Entry>, ApiError> {
+        let served = self.served(&patch.kind)?;
+        let part = match patch.subresource {
+            None => Part::Main,
+            Some("status") => Part::Status,
+            Some("finalize") => Part::Finalize,
+            Some(other) => return Err(ApiError::internal(format!("controllers do not write {other}"))),
+        };
+        let mut body = patch.patch.clone();
+        if let Some(uid) = &patch.uid {
+            body["metadata"]["uid"] = uid.to_string().into();
+        }
+        if let Some(revision) = patch.expect_revision {
+            body["metadata"]["resourceVersion"] = revision.to_string().into();
+        }
+        Ok(self.kinds.patch(served, patch.key.clone(), part, kinds::Patch::Merge(body), false, false).await?.entry)
+    }
+
+    async fn delete(&self, deletion: &Deletion) -> Result<Arc<Entry>, ApiError> {
+        let served = self.served(&deletion.kind)?;
+        let options = kinds::DeleteOptions {
+            uid: (!deletion.uid.is_empty()).then(|| deletion.uid.to_string()),
+            resource_version: None,
+            grace_seconds: deletion.grace,
+            propagation: Some(match deletion.propagation {
+                Propagation::Background => kinds::Propagation::Background,
+                Propagation::Foreground => kinds::Propagation::Foreground,
+                Propagation::Orphan => kinds::Propagation::Orphan,
+            }),
+        };
+        Ok(self.kinds.delete(served, deletion.key.clone(), options, false).await?.entry)
+    }
+
+    async fn event(&self, note: &EventNote) -> Result<(), ApiError> {
+        let served = self.served("events")?;
+        let memory: EventKey = (note.regarding.uid.clone(), note.reason, note.message.clone(), note.component);
+        let known = self.events.lock().unwrap_or_else(PoisonError::into_inner).get(&memory).cloned();
+        let now = time::rfc3339(time::now());
+        if let Some((key, count)) = known {
+            let patch = json!({ "count": count + 1, "lastTimestamp": now });
+            match self.kinds.patch(served, key.clone(), Part::Main, kinds::Patch::Merge(patch), false, false).await {
+                Ok(_) => {
+                    self.remember(memory, key, count + 1);
+                    return Ok(());
+                }
+                Err(error) if error.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let namespace = if note.regarding.namespace.is_empty() { "default" } else { &note.regarding.namespace };
+        let written = self.kinds.create(served, namespace, event_object(note, namespace, &now), false).await?;
+        self.remember(memory, written.entry.key.clone(), 1);
+        Ok(())
+    }
+
+    async fn bind(&self, pod: &ObjectKey, uid: &str, node: &str) -> Result<Arc<Entry>, ApiError> {
+        let served = self.served("pods")?;
+        let body = json!({ "metadata": { "uid": uid }, "target": { "kind": "Node", "name": node } });
+        Ok(self.kinds.update(served, pod.clone(), Part::Binding, body, false).await?.entry)
+    }
+}
+
+impl Cluster {
+    fn remember(&self, memory: EventKey, key: ObjectKey, count: i64) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= REMEMBERED {
+            events.clear();
+        }
+        events.insert(memory, (key, count));
+    }
+}
+
+fn typed(served: &Served, mut value: Value) -> Value {
+    value["kind"] = served.kind.resource.kind.into();
+    value["apiVersion"] = served.kind.resource.api_version().into();
+    value
+}
+
+fn event_object(note: &EventNote, namespace: &str, now: &str) -> Value {
+    let about = &note.regarding;
+    json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": { "name": format!("{}.{:x}", about.name, time::now().as_nanosecond()), "namespace": namespace },
+        "involvedObject": {
+            "apiVersion": &*about.api_version, "kind": &*about.kind, "namespace": &*about.namespace, "name": &*about.name, "uid": &*about.uid,
+        },
+        "reason": note.reason, "message": note.message, "type": note.kind, "count": 1,
+        "firstTimestamp": now, "lastTimestamp": now,
+        "source": { "component": note.component }, "reportingComponent": note.component, "reportingInstance": "",
+    })
+}

@@ -1,0 +1,162 @@
+//! Gives plans effect: the one place where controllers act.
+use super::feed::Writer;
+use super::plan::{Action, Creation, Deletion, EventNote, Failure, Report};
+use crate::protocol::status::ApiError;
+use crate::storage::entry::Entry;
+use futures_util::future::join_all;
+use std::sync::Arc;
+
+/// How many writes of one plan are under way at once.
+const WIDTH: usize = 32;
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The shelves written, with the highest revision answered for each.
+    pub written: Vec<(Arc<str>, u64)>,
+    /// The first error. Conflicts and vanished objects count too: the key is looked at again.
+    pub failure: Option<Failure>,
+}
+
+impl Outcome {
+    fn wrote(&mut self, kind: &Arc<str>, revision: u64) {
+        match self.written.iter_mut().find(|(k, _)| k == kind) {
+            Some((_, highest)) => *highest = revision.max(*highest),
+            None => self.written.push((kind.clone(), revision)),
+        }
+    }
+
+    fn failed(&mut self, report: Option<&Report>, error: &ApiError) {
+        let reason = report.map_or("", |r| r.failure.0);
+        self.failure.get_or_insert_with(|| Failure { reason, message: error.message.clone() });
+    }
+}
+
+/// Carries out the actions in order; runs of creations and deletions side by side. Creations start slowly, 1, 2, 4, …, and
+/// stop at the first batch with a failure, so that a quota that is full is not asked a hundred times. What follows in
+/// the plan (the status) is done all the same.
+pub async fn execute(actions: &[Action], writer: &dyn Writer) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut rest = actions;
+    while let Some(first) = rest.first() {
+        let alike = rest.iter().take_while(|a| std::mem::discriminant(*a) == std::mem::discriminant(first)).count();
+        let (group, after) = rest.split_at(alike);
+        match first {
+            Action::Create(_) => create_slowly(group, writer, &mut outcome).await,
+            Action::Delete(_) => {
+                for batch in group.chunks(WIDTH) {
+                    perform(batch, writer, &mut outcome).await;
+                }
+            }
+            Action::Patch(_) | Action::Event(_) => {
+                for batch in group.chunks(1) {
+                    perform(batch, writer, &mut outcome).await;
+                }
+            }
+        }
+        rest = after;
+    }
+    outcome
+}
+
+async fn create_slowly(mut group: &[Action], writer: &dyn Writer, outcome: &mut Outcome) {
+    let mut width = 1;
+    while !group.is_empty() {
+        let (batch, after) = group.split_at(width.min(group.len()));
+        if !perform(batch, writer, outcome).await {
+            return;
+        }
+        group = after;
+        width = (width * 2).min(WIDTH);
+    }
+}
+
+/// Carries out a batch side by side; false when one of it failed.
+async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -> bool {
+    let results = join_all(batch.iter().map(|action| one(action, writer))).await;
+    let mut well = true;
+    for (action, result) in batch.iter().zip(results) {
+        let (kind, report) = match action {
+            Action::Create(c) => (&c.kind, c.report.as_ref()),
+            Action::Delete(d) => (&d.kind, d.report.as_ref()),
+            Action::Patch(p) => (&p.kind, None),
+            Action::Event(_) => continue,
+        };
+        match result {
+            Ok(Some(entry)) => outcome.wrote(kind, entry.revision),
+            Ok(None) => {}
+            Err(error) => {
+                well = false;
+                outcome.failed(report, &error);
+            }
+        }
+    }
+    well
+}
+
+async fn one(action: &Action, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
+    match action {
+        Action::Create(creation) => create(creation, writer).await,
+        Action::Delete(deletion) => delete(deletion, writer).await,
+        Action::Patch(patch) => match writer.patch(patch).await {
+            // Gone meanwhile: its deletion brings the key back if that matters.
+            Err(error) if error.code == 404 => Ok(None),
+            result => result.map(Some),
+        },
+        Action::Event(note) => {
+            record(note, writer).await;
+            Ok(None)
+        }
+    }
+}
+
+async fn create(creation: &Creation, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
+    match writer.create(creation).await {
+        Ok(entry) => {
+            tell(creation.report.as_ref(), Ok(&entry.key.name), writer).await;
+            Ok(Some(entry))
+        }
+        // A namespace on its way out takes nothing new; nobody needs to hear of it.
+        Err(error) if namespace_ends(&error) => Ok(None),
+        // An object with a fixed name is there already: that is what was wanted.
+        Err(error) if error.reason == "AlreadyExists" && creation.object["metadata"]["generateName"].is_null() => Ok(None),
+        Err(error) => {
+            tell(creation.report.as_ref(), Err(&error), writer).await;
+            Err(error)
+        }
+    }
+}
+
+async fn delete(deletion: &Deletion, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
+    match writer.delete(deletion).await {
+        Ok(entry) => {
+            tell(deletion.report.as_ref(), Ok(&entry.key.name), writer).await;
+            Ok(Some(entry))
+        }
+        Err(error) if error.code == 404 => Ok(None),
+        Err(error) => {
+            tell(deletion.report.as_ref(), Err(&error), writer).await;
+            Err(error)
+        }
+    }
+}
+
+fn namespace_ends(error: &ApiError) -> bool {
+    error.details.iter().flat_map(|d| &d.causes).any(|c| c.reason == "NamespaceTerminating")
+}
+
+async fn tell(report: Option<&Report>, result: Result<&str, &ApiError>, writer: &dyn Writer) {
+    let Some(report) = report else { return };
+    let (kind, reason, message) = match result {
+        Ok(name) => ("Normal", report.success.0, format!("{}{name}", report.success.1)),
+        Err(error) => ("Warning", report.failure.0, format!("{}{error}", report.failure.1)),
+    };
+    record(&EventNote { regarding: report.regarding.clone(), kind, reason, message, component: report.component }, writer).await;
+}
+
+/// Events are a courtesy: one that fails is logged, and nothing else changes.
+async fn record(note: &EventNote, writer: &dyn Writer) {
+    if let Err(error) = writer.event(note).await {
+        tracing::debug!(reason = note.reason, %error, "an event was not recorded");
+    }
+}

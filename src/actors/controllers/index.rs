@@ -1,0 +1,138 @@
+//! A controller's own incremental index: who depends on whom, what nobody owns, what runs where.
+//!
+//! It is fed by changes and holds keys only (plus, per filed object, the state it was filed under, which it shares with
+//! the snapshots). A change costs a few map operations, whatever the size of the cluster.
+use super::feed::Change;
+use crate::protocol::light::Light;
+use crate::protocol::meta::ObjectKey;
+use crate::storage::entry::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A shelf and a key in it.
+pub type Slot = (Arc<str>, ObjectKey);
+
+/// Which look-ups a controller needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    /// Owner uid → dependents.
+    pub owners: bool,
+    /// Shelves whose objects without a controller are indexed by namespace.
+    pub orphans: &'static [&'static str],
+    /// Node → pods.
+    pub nodes: bool,
+    /// uid → namespace, for every object.
+    pub uids: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Index {
+    parts: Parts,
+    filed: HashMap<Slot, Arc<Entry>>,
+    dependents: HashMap<Arc<str>, BTreeSet<Slot>>,
+    orphans: HashMap<(Arc<str>, Arc<str>), BTreeSet<ObjectKey>>,
+    nodes: HashMap<Arc<str>, BTreeSet<ObjectKey>>,
+    uids: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl Index {
+    pub fn new(parts: Parts) -> Self {
+        Index { parts, ..Index::default() }
+    }
+
+    /// Takes a change in and returns the state that was filed before, if any. A change older than what is filed (seen
+    /// already while listing) is ignored.
+    pub fn apply(&mut self, change: &Change) -> Option<Arc<Entry>> {
+        let slot = (change.kind.clone(), change.entry.key.clone());
+        let before = self.filed.get(&slot).cloned();
+        if before.as_ref().is_some_and(|b| b.revision > change.revision) {
+            return before;
+        }
+        if let Some(before) = &before {
+            self.unfile(&slot, before);
+        }
+        if change.deleted {
+            self.uids.remove(&change.entry.meta.uid);
+        } else {
+            self.file(slot, &change.entry);
+        }
+        before
+    }
+
+    fn file(&mut self, slot: Slot, entry: &Arc<Entry>) {
+        let mut filed = false;
+        if self.parts.uids {
+            self.uids.insert(entry.meta.uid.clone(), entry.key.namespace.clone());
+        }
+        if self.parts.owners {
+            for owner in &entry.meta.owners {
+                self.dependents.entry(owner.uid.clone()).or_default().insert(slot.clone());
+                filed = true;
+            }
+        }
+        if self.wants_orphan(&slot.0, entry) {
+            let place = (slot.0.clone(), entry.key.namespace.clone());
+            self.orphans.entry(place).or_default().insert(entry.key.clone());
+            filed = true;
+        }
+        if let Some(node) = self.node_of(&slot.0, entry) {
+            self.nodes.entry(node).or_default().insert(entry.key.clone());
+            filed = true;
+        }
+        if filed {
+            self.filed.insert(slot, entry.clone());
+        }
+    }
+
+    fn unfile(&mut self, slot: &Slot, before: &Entry) {
+        for owner in &before.meta.owners {
+            remove_from(&mut self.dependents, &owner.uid, slot);
+        }
+        if self.wants_orphan(&slot.0, before) {
+            remove_from(&mut self.orphans, &(slot.0.clone(), before.key.namespace.clone()), &before.key);
+        }
+        if let Some(node) = self.node_of(&slot.0, before) {
+            remove_from(&mut self.nodes, &node, &before.key);
+        }
+        self.uids.remove(&before.meta.uid);
+        self.filed.remove(slot);
+    }
+
+    fn wants_orphan(&self, kind: &str, entry: &Entry) -> bool {
+        self.parts.orphans.contains(&kind) && entry.meta.controller().is_none()
+    }
+
+    fn node_of(&self, kind: &str, entry: &Entry) -> Option<Arc<str>> {
+        match &entry.light {
+            Light::Pod(pod) if self.parts.nodes && kind == "pods" && !pod.node.is_empty() => Some(pod.node.clone()),
+            _ => None,
+        }
+    }
+
+    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Slot> {
+        self.dependents.get(uid).into_iter().flatten()
+    }
+
+    pub fn orphans(&self, kind: &str, namespace: &str) -> impl Iterator<Item = &ObjectKey> {
+        self.orphans.get(&(kind.into(), namespace.into())).into_iter().flatten()
+    }
+
+    pub fn pods_of_node(&self, node: &str) -> impl Iterator<Item = &ObjectKey> {
+        self.nodes.get(node).into_iter().flatten()
+    }
+
+    pub fn namespace_of_uid(&self, uid: &str) -> Option<&Arc<str>> {
+        self.uids.get(uid)
+    }
+}
+
+/// Removes one member of a set in a map, and the set with its last member.
+fn remove_from<K: std::hash::Hash + Eq, M: Ord>(map: &mut HashMap<K, BTreeSet<M>>, key: &K, member: &M) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(member);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}

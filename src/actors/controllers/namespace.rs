@@ -1,0 +1,152 @@
+//! Namespace deletion: what is in a terminating namespace goes, pods first; then the namespace's own finalizer.
+use super::feed::Change;
+use super::index::Parts;
+use super::plan::{Action, Deletion, Failure, Patch, Plan, Propagation};
+use super::runner::{Controller, Key};
+use super::world::World;
+use crate::protocol::meta::ObjectKey;
+use crate::protocol::time::rfc3339;
+use crate::storage::entry::Entry;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const FINALIZER: &str = "kubernetes";
+const PODS: &str = "pods";
+
+/// What is left, by `resource.group`: shelf and object.
+type Remaining = BTreeMap<String, Vec<(Arc<str>, Arc<Entry>)>>;
+
+/// Decides about one namespace. Pods go first and gracefully, so that nothing they rely on vanishes under them; the rest
+/// follows when they are gone.
+pub fn plan(namespace: &Entry, world: &dyn World, now: Timestamp) -> Plan {
+    if namespace.meta.deleting.is_none() {
+        return Plan::quiet();
+    }
+    let object = namespace.parse();
+    let finalizers: Vec<&Value> = object["spec"]["finalizers"].as_array().into_iter().flatten().collect();
+    if !finalizers.iter().any(|f| *f == FINALIZER) {
+        return Plan::quiet();
+    }
+    let mut remaining = Remaining::new();
+    for info in world.kinds().into_iter().filter(|k| k.namespaced) {
+        let entries = world.list(&info.shelf, Some(&namespace.key.name));
+        if !entries.is_empty() {
+            let group = format!("{}.{}", info.resource, info.group);
+            remaining.insert(group, entries.into_iter().map(|e| (info.shelf.clone(), e)).collect());
+        }
+    }
+    if remaining.is_empty() {
+        return finalize(namespace, &finalizers);
+    }
+    let pods_left = remaining.values().flatten().any(|(kind, _)| **kind == *PODS);
+    let doomed = remaining.values().flatten().filter(|(kind, e)| e.meta.deleting.is_none() && (**kind == *PODS || !pods_left));
+    let mut plan = Plan::quiet();
+    plan.actions.extend(doomed.map(|(kind, e)| delete(kind, e)));
+    if !plan.actions.is_empty() {
+        plan.why = format!("namespace {}: deleting {} objects", namespace.key.name, plan.actions.len());
+    }
+    plan.actions.extend(conditions(namespace, &object["status"]["conditions"], &remaining, now));
+    plan
+}
+
+fn delete(kind: &Arc<str>, entry: &Entry) -> Action {
+    let (key, uid) = (entry.key.clone(), entry.meta.uid.clone());
+    Action::Delete(Deletion { kind: kind.clone(), key, uid, propagation: Propagation::Background, grace: None, report: None })
+}
+
+fn finalize(namespace: &Entry, finalizers: &[&Value]) -> Plan {
+    let rest: Vec<&&Value> = finalizers.iter().filter(|f| **f != FINALIZER).collect();
+    let patch = patch(namespace, "finalize", json!({"spec": {"finalizers": rest}}));
+    Plan { actions: vec![patch], requeue_after: None, why: format!("namespace {}: empty, removing its finalizer", namespace.key.name) }
+}
+
+/// The status patch that says what still remains, when it says anything new.
+fn conditions(namespace: &Entry, current: &Value, remaining: &Remaining, now: Timestamp) -> Option<Action> {
+    let counts: Vec<String> = remaining.iter().map(|(group, all)| format!("{group} has {} resource instances", all.len())).collect();
+    let mut held: BTreeMap<&str, usize> = BTreeMap::new();
+    for finalizer in remaining.values().flatten().flat_map(|(_, e)| e.meta.finalizers.iter()) {
+        *held.entry(finalizer).or_default() += 1;
+    }
+    let held: Vec<String> = held.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
+    let finalizers = match held.is_empty() {
+        true => ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_string()),
+        false => ("True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", held.join(", "))),
+    };
+    let wanted = [
+        ("NamespaceDeletionDiscoveryFailure", ("False", "ResourcesDiscovered", "All resources successfully discovered".to_string())),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_string()),
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            ("False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization".to_string()),
+        ),
+        ("NamespaceContentRemaining", ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))),
+        ("NamespaceFinalizersRemaining", finalizers),
+    ];
+    let mut list: Vec<Value> = current.as_array().cloned().unwrap_or_default();
+    let mut changed = false;
+    for (kind, (status, reason, message)) in wanted {
+        let old = list.iter().position(|c| c["type"] == kind);
+        let same = old.and_then(|i| list.get(i)).is_some_and(|c| c["status"] == status && c["message"] == message.as_str());
+        if same {
+            continue;
+        }
+        changed = true;
+        let kept = old.and_then(|i| list.get(i)).filter(|c| c["status"] == status).map(|c| c["lastTransitionTime"].clone());
+        let since = kept.unwrap_or_else(|| rfc3339(now).into());
+        let condition = json!({"type": kind, "status": status, "lastTransitionTime": since, "reason": reason, "message": message});
+        match old.and_then(|i| list.get_mut(i)) {
+            Some(place) => *place = condition,
+            None => list.push(condition),
+        }
+    }
+    changed.then(|| patch(namespace, "status", json!({"status": {"conditions": list}})))
+}
+
+fn patch(namespace: &Entry, subresource: &'static str, patch: Value) -> Action {
+    Action::Patch(Patch {
+        kind: "namespaces".into(),
+        key: namespace.key.clone(),
+        uid: Some(namespace.meta.uid.clone()),
+        subresource: Some(subresource),
+        patch,
+        expect_revision: None,
+    })
+}
+
+/// The controller around [`plan`].
+pub struct Namespaces;
+
+impl Controller for Namespaces {
+    fn name(&self) -> &'static str {
+        "namespace"
+    }
+
+    fn parts(&self) -> Parts {
+        Parts::default()
+    }
+
+    /// Everything: the last object to leave lets its namespace go.
+    fn watches(&self, _kind: &str) -> bool {
+        true
+    }
+
+    fn keys(&self, change: &Change, _before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
+        if &*change.kind == "namespaces" {
+            out.push(Key::of("namespaces", &change.entry.key));
+        } else if !change.entry.key.namespace.is_empty() {
+            let key = ObjectKey::new("", change.entry.key.namespace.clone());
+            if world.get("namespaces", &key).is_some_and(|n| n.meta.deleting.is_some()) {
+                out.push(Key { kind: "namespaces".into(), object: key });
+            }
+        }
+    }
+
+    fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
+        world.get(&key.kind, &key.object).map_or_else(Plan::quiet, |n| plan(&n, world, now))
+    }
+}

@@ -1,0 +1,318 @@
+//! Node health: a node that falls silent becomes `Unknown`, is tainted, and its pods are no longer ready.
+//!
+//! Heartbeats live in memory ([`Heartbeats`]); a node that was never heard counts from the controller's own start, so a
+//! restart of the server condemns nobody.
+use super::feed::Change;
+use super::index::Parts;
+use super::node_ipam::{Cidr, Ipam};
+use super::plan::{Action, EventNote, Failure, ObjectRef, Patch, Plan};
+use super::pod_gc;
+use super::runner::{Controller, Key};
+use super::taint_eviction::{self, TaintAges};
+use super::world::World;
+use crate::protocol::light::Light;
+use crate::protocol::meta::ObjectKey;
+use crate::protocol::time::rfc3339;
+use crate::storage::entry::Entry;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const COMPONENT: &str = "node-controller";
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// Conditions that a silent node can no longer vouch for.
+const VOUCHED: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
+/// A condition that is True, and the `NoSchedule` taint it means.
+const CONDITION_TAINTS: [(&str, &str); 4] = [
+    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+    ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
+];
+
+/// Decides about one node's health. `last_seen` is when it was last heard, `grace` how long it may be silent.
+pub fn plan(node: &Entry, last_seen: Timestamp, grace: Duration, pods: &[Arc<Entry>], now: Timestamp) -> Plan {
+    let mut plan = Plan::quiet();
+    if node.meta.deleting.is_some() {
+        return plan;
+    }
+    let object = node.parse();
+    let conditions = &object["status"]["conditions"];
+    let silence = silence(posted(conditions).map_or(last_seen, |t| t.max(last_seen)), now);
+    let silent = silence > grace;
+    let health = if silent { "Unknown".to_string() } else { status_of(conditions, "Ready").to_string() };
+    let mut told = false;
+    if silent {
+        told = mark_unknown(node, conditions, now, &mut plan);
+        mark_pods(pods, now, &mut plan);
+    } else {
+        plan.requeue(grace - silence + Duration::from_secs(1));
+    }
+    // The status patch moves the node to a new revision; the run that follows it sets the taints.
+    if !told {
+        taint(node, &object, &health, now, &mut plan);
+    }
+    plan
+}
+
+fn silence(last_seen: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(now.as_second().saturating_sub(last_seen.as_second())).unwrap_or_default())
+}
+
+/// When the node last wrote its status: a sign of life from nodes that do not ride the mesh.
+fn posted(conditions: &Value) -> Option<Timestamp> {
+    let ready = conditions.as_array().into_iter().flatten().find(|c| c["type"] == "Ready" && c["status"] != "Unknown")?;
+    ready["lastHeartbeatTime"].as_str()?.parse().ok()
+}
+
+fn status_of<'a>(conditions: &'a Value, kind: &str) -> &'a str {
+    let found = conditions.as_array().into_iter().flatten().find(|c| c["type"] == kind);
+    found.and_then(|c| c["status"].as_str()).unwrap_or("")
+}
+
+/// True when the status had to be written.
+fn mark_unknown(node: &Entry, conditions: &Value, now: Timestamp, plan: &mut Plan) -> bool {
+    let mut list: Vec<Value> = conditions.as_array().cloned().unwrap_or_default();
+    let was_ready = status_of(conditions, "Ready") == "True";
+    let mut changed = false;
+    for kind in VOUCHED {
+        match list.iter_mut().find(|c| c["type"] == kind) {
+            Some(c) if c["status"] == "Unknown" => {}
+            Some(c) => {
+                c["status"] = "Unknown".into();
+                c["reason"] = "NodeStatusUnknown".into();
+                c["message"] = "Kubelet stopped posting node status.".into();
+                c["lastTransitionTime"] = rfc3339(now).into();
+                changed = true;
+            }
+            None => {
+                list.push(json!({
+                    "type": kind, "status": "Unknown", "reason": "NodeStatusNeverUpdated",
+                    "message": "Kubelet never posted node status.",
+                    "lastHeartbeatTime": rfc3339(Timestamp::from_second(node.meta.created).unwrap_or(now)),
+                    "lastTransitionTime": rfc3339(now),
+                }));
+                changed = true;
+            }
+        }
+    }
+    if !changed {
+        return false;
+    }
+    plan.why = format!("node {}: silent for longer than its grace, now Unknown", node.key.name);
+    plan.actions.push(patch("nodes", node, Some("status"), json!({"status": {"conditions": list}}), Some(node.revision)));
+    if was_ready {
+        plan.actions.push(Action::Event(EventNote {
+            regarding: ObjectRef::to("v1", "Node", node),
+            kind: "Normal",
+            reason: "NodeNotReady",
+            message: format!("Node {} status is now: NodeNotReady", node.key.name),
+            component: COMPONENT,
+        }));
+    }
+    true
+}
+
+fn mark_pods(pods: &[Arc<Entry>], now: Timestamp, plan: &mut Plan) {
+    for pod in pods {
+        let Light::Pod(light) = &pod.light else { continue };
+        if !light.ready {
+            continue;
+        }
+        let mut conditions = pod.parse()["status"]["conditions"].take();
+        for c in conditions.as_array_mut().into_iter().flatten().filter(|c| c["type"] == "Ready") {
+            c["status"] = "False".into();
+            c["lastTransitionTime"] = rfc3339(now).into();
+        }
+        let body = json!({"status": {"conditions": conditions}});
+        plan.actions.push(patch("pods", pod, Some("status"), body, Some(pod.revision)));
+        plan.actions.push(Action::Event(EventNote {
+            regarding: ObjectRef::to("v1", "Pod", pod),
+            kind: "Warning",
+            reason: "NodeNotReady",
+            message: "Node is not ready".into(),
+            component: COMPONENT,
+        }));
+    }
+}
+
+/// Sets the taints that the node's state means, and removes those it no longer means; foreign ones stay.
+fn taint(node: &Entry, object: &Value, health: &str, now: Timestamp, plan: &mut Plan) {
+    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    match health {
+        "True" => {}
+        "Unknown" => wanted.extend([(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]),
+        _ => wanted.extend([(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")]),
+    }
+    let conditions = &object["status"]["conditions"];
+    wanted.extend(CONDITION_TAINTS.iter().filter(|(c, _)| status_of(conditions, c) == "True").map(|(_, key)| (*key, "NoSchedule")));
+    if object["spec"]["unschedulable"] == true {
+        wanted.push((UNSCHEDULABLE, "NoSchedule"));
+    }
+    let ours = |key: &str| [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&key) || CONDITION_TAINTS.iter().any(|(_, k)| *k == key);
+    let current: Vec<Value> = object["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    let is = |t: &Value, (key, effect): (&str, &str)| t["key"] == key && t["effect"] == effect;
+    let mut taints: Vec<Value> = current.clone();
+    taints.retain(|t| !ours(t["key"].as_str().unwrap_or_default()) || wanted.iter().any(|w| is(t, *w)));
+    for want in wanted {
+        if !taints.iter().any(|t| is(t, want)) {
+            taints.push(json!({"key": want.0, "effect": want.1, "timeAdded": rfc3339(now)}));
+        }
+    }
+    if taints != current {
+        if plan.why.is_empty() {
+            plan.why =
+                format!("node {}: taints follow its state ({})", node.key.name, if health.is_empty() { "no status" } else { health });
+        }
+        let taints = if taints.is_empty() { Value::Null } else { taints.into() };
+        plan.actions.push(patch("nodes", node, None, json!({"spec": {"taints": taints}}), Some(node.revision)));
+    }
+}
+
+fn patch(kind: &str, entry: &Entry, subresource: Option<&'static str>, patch: Value, expect_revision: Option<u64>) -> Action {
+    let (key, uid) = (entry.key.clone(), Some(entry.meta.uid.clone()));
+    Action::Patch(Patch { kind: kind.into(), key, uid, subresource, patch, expect_revision })
+}
+
+/// When each node was last heard. Shared between the mesh, which writes, and the controller.
+#[derive(Clone, Debug, Default)]
+pub struct Heartbeats {
+    seen: Arc<Mutex<HashMap<Arc<str>, Timestamp>>>,
+}
+
+impl Heartbeats {
+    pub fn heard(&self, node: &str, at: Timestamp) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node.into(), at);
+    }
+
+    pub fn last(&self, node: &str) -> Option<Timestamp> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
+    }
+
+    fn forget(&self, node: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
+    }
+}
+
+/// The controller around node health, taint eviction, pod clean-up and the nodes' address ranges.
+pub struct NodeLifecycle {
+    pub heartbeats: Heartbeats,
+    pub grace: Duration,
+    started: Timestamp,
+    ages: TaintAges,
+    missing: HashMap<Arc<str>, Timestamp>,
+    /// Nodes for which nothing was to be done at this revision: while they are heard they need not be parsed again.
+    calm: HashMap<Arc<str>, u64>,
+    ipam: Option<Ipam>,
+}
+
+impl NodeLifecycle {
+    /// `cluster`: the pods' address range, out of which each node gets a /24 (none: nodes get no range). `now`: when the
+    /// controller starts.
+    pub fn new(heartbeats: Heartbeats, cluster: Option<Cidr>, now: Timestamp) -> Self {
+        NodeLifecycle {
+            heartbeats,
+            grace: Duration::from_secs(40),
+            started: now,
+            ages: TaintAges::default(),
+            missing: HashMap::new(),
+            calm: HashMap::new(),
+            ipam: cluster.map(Ipam::new),
+        }
+    }
+
+    fn plan_node(&mut self, key: &Key, world: &dyn World, now: Timestamp) -> Plan {
+        let name = &key.object.name;
+        let Some(node) = world.get("nodes", &key.object) else {
+            self.heartbeats.forget(name);
+            self.ages.forget(name);
+            self.calm.remove(name);
+            if let Some(ipam) = &mut self.ipam {
+                ipam.release(name);
+            }
+            return Plan::quiet();
+        };
+        let floor = self.started.max(Timestamp::from_second(node.meta.created).unwrap_or(self.started));
+        let last_seen = self.heartbeats.last(name).map_or(floor, |t| t.max(floor));
+        let quiet = silence(last_seen, now);
+        if quiet <= self.grace && self.calm.get(name) == Some(&node.revision) {
+            let requeue_after = Some(self.grace - quiet + Duration::from_secs(1));
+            return Plan { requeue_after, ..Plan::quiet() };
+        }
+        let pods = world.pods_of_node(name);
+        let mut plan = plan(&node, last_seen, self.grace, &pods, now);
+        if let Some(ipam) = &mut self.ipam {
+            ipam.plan(&node, world, &mut plan);
+        }
+        let since = self.ages.observe(&node, now);
+        taint_eviction::plan(&since, &pods, now, &mut plan);
+        if plan.actions.is_empty() && since.is_empty() {
+            self.calm.insert(name.clone(), node.revision);
+        } else {
+            self.calm.remove(name);
+        }
+        plan
+    }
+
+    fn plan_pod(&mut self, key: &Key, world: &dyn World, now: Timestamp) -> Plan {
+        let Some(pod) = world.get("pods", &key.object) else { return Plan::quiet() };
+        let Light::Pod(light) = &pod.light else { return Plan::quiet() };
+        let node_exists = world.get("nodes", &ObjectKey::new("", light.node.clone())).is_some();
+        let missing_since = if light.node.is_empty() || node_exists {
+            self.missing.remove(&light.node);
+            None
+        } else {
+            Some(*self.missing.entry(light.node.clone()).or_insert(now))
+        };
+        pod_gc::plan(&pod, missing_since, now)
+    }
+}
+
+impl Controller for NodeLifecycle {
+    fn name(&self) -> &'static str {
+        "nodelifecycle"
+    }
+
+    fn parts(&self) -> Parts {
+        Parts { nodes: true, ..Parts::default() }
+    }
+
+    fn watches(&self, kind: &str) -> bool {
+        matches!(kind, "nodes" | "pods")
+    }
+
+    fn keys(&self, change: &Change, _before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
+        let entry = &change.entry;
+        if &*change.kind == "nodes" {
+            out.push(Key::of("nodes", &entry.key));
+            if change.deleted {
+                out.extend(world.pods_of_node(&entry.key.name).iter().map(|pod| Key::of("pods", &pod.key)));
+            }
+            return;
+        }
+        let Light::Pod(light) = &entry.light else { return };
+        if change.deleted {
+            return;
+        }
+        let node = ObjectKey::new("", light.node.clone());
+        match world.get("nodes", &node) {
+            // Only a node in trouble cares about its pods here.
+            Some(found) => {
+                let Light::Node(health) = &found.light else { return };
+                if health.taints.iter().any(|t| &*t.effect == "NoExecute") || (!health.ready && light.ready) {
+                    out.push(Key { kind: "nodes".into(), object: node });
+                }
+            }
+            None if !light.node.is_empty() || entry.meta.deleting.is_some() => out.push(Key::of("pods", &entry.key)),
+            None => {}
+        }
+    }
+
+    fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
+        if &*key.kind == "nodes" { self.plan_node(key, world, now) } else { self.plan_pod(key, world, now) }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a controller wants done. Data only; the executor gives it effect.
+use crate::protocol::meta::ObjectKey;
+use crate::storage::entry::Entry;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A controller's decision about one key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Carried out in order.
+    pub actions: Vec<Action>,
+    /// Look again after this long, even if nothing changes.
+    pub requeue_after: Option<Duration>,
+    /// One line for the dashboard and the causal log; empty when there was nothing to decide.
+    pub why: String,
+}
+
+impl Plan {
+    /// Nothing to do.
+    pub fn quiet() -> Plan {
+        Plan::default()
+    }
+
+    /// Look again after `delay`, or sooner when that was asked for already.
+    pub fn requeue(&mut self, delay: Duration) {
+        self.requeue_after = Some(self.requeue_after.map_or(delay, |d| d.min(delay)));
+    }
+}
+
+/// The few things that controllers do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Create(Creation),
+    Delete(Deletion),
+    Patch(Patch),
+    Event(EventNote),
+}
+
+/// Create an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Creation {
+    /// The shelf.
+    pub kind: Arc<str>,
+    /// Empty for cluster-scoped kinds.
+    pub namespace: Arc<str>,
+    pub object: Value,
+    pub report: Option<Report>,
+}
+
+/// Delete an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deletion {
+    pub kind: Arc<str>,
+    pub key: ObjectKey,
+    /// Only this very object; empty for whatever has the name.
+    pub uid: Arc<str>,
+    pub propagation: Propagation,
+    /// Seconds; `None` for the object's own grace, 0 to remove it at once.
+    pub grace: Option<i64>,
+    pub report: Option<Report>,
+}
+
+/// Change an object by a JSON merge patch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    pub kind: Arc<str>,
+    pub key: ObjectKey,
+    /// Only this very object.
+    pub uid: Option<Arc<str>>,
+    /// `status`, `finalize`, or the object itself.
+    pub subresource: Option<&'static str>,
+    pub patch: Value,
+    /// Refuse with a conflict when the object is at another revision.
+    pub expect_revision: Option<u64>,
+}
+
+/// What happens to the dependents of a deleted object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Propagation {
+    #[default]
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// An event to record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventNote {
+    pub regarding: ObjectRef,
+    /// `Normal` or `Warning`.
+    pub kind: &'static str,
+    pub reason: &'static str,
+    pub message: String,
+    /// `source.component`: `replicaset-controller`.
+    pub component: &'static str,
+}
+
+/// The object an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectRef {
+    pub api_version: Arc<str>,
+    pub kind: Arc<str>,
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+    pub uid: Arc<str>,
+}
+
+impl ObjectRef {
+    /// A reference to a stored object.
+    pub fn to(api_version: &str, kind: &str, entry: &Entry) -> Self {
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: entry.key.namespace.clone(),
+            name: entry.key.name.clone(),
+            uid: entry.meta.uid.clone(),
+        }
+    }
+}
+
+/// The events that tell how a creation or deletion went; the name, or the error, is appended to the texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub regarding: ObjectRef,
+    pub component: &'static str,
+    /// `SuccessfulCreate`, `"Created pod: "`
+    pub success: (&'static str, &'static str),
+    /// `FailedCreate`, `"Error creating: "`
+    pub failure: (&'static str, &'static str),
+}
+
+/// How the last run of a key failed; the next plan may show it in a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The report's failure reason, or empty when the failed action had no report.
+    pub reason: &'static str,
+    pub message: String,
+}

@@ -1,0 +1,62 @@
+//! Which controllers a server runs.
+use super::cluster::Cluster;
+use super::garbage::Garbage;
+use super::namespace::Namespaces;
+use super::node_ipam::Cidr;
+use super::node_lifecycle::{Heartbeats, NodeLifecycle};
+use super::replication::{Flavour, Replication};
+use super::runner::{Controller, Message, Runner};
+use super::service_account::ServiceAccounts;
+use crate::actors::base::{Guardian, Mailbox};
+use crate::actors::kinds::Kinds;
+use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
+use crate::protocol::time;
+use actix_rt::ArbiterHandle;
+use std::sync::Arc;
+
+/// Letters that may wait for one controller.
+const MAILBOX: usize = 16 * 1024;
+/// The scheduler that pods get when they name none.
+const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// What the controllers need to know about the cluster.
+#[derive(Clone)]
+pub struct ControllerSettings {
+    /// The pods' address range; every node gets a /24 of it.
+    pub pod_cidr: Cidr,
+    /// The cluster's CA, PEM.
+    pub ca: String,
+    /// Fed by the mesh.
+    pub heartbeats: Heartbeats,
+}
+
+/// Starts every controller and the scheduler on one arbiter.
+pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, settings: &ControllerSettings) {
+    let cluster = Arc::new(Cluster::new(kinds.clone()));
+    let run = Run { guardian, arbiter, cluster: &cluster };
+    run.controller("replicationcontroller", || Replication { flavour: Flavour::ReplicationController });
+    run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
+    run.controller("garbage", Garbage::default);
+    run.controller("namespace", || Namespaces);
+    let ca = settings.ca.clone();
+    run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
+    let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
+    run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), time::now()));
+    let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
+    let eyes = cluster.clone();
+    guardian.start(arbiter, &mailbox, MAILBOX, move || Scheduler::new(DEFAULT_SCHEDULER, eyes.clone(), eyes.clone()));
+}
+
+struct Run<'a> {
+    guardian: &'a Guardian,
+    arbiter: &'a ArbiterHandle,
+    cluster: &'a Arc<Cluster>,
+}
+
+impl Run<'_> {
+    fn controller<C: Controller>(&self, name: &str, build: impl Fn() -> C + Send + 'static) {
+        let mailbox: Mailbox<Message> = Mailbox::new(format!("server/controllers/{name}"));
+        let cluster = self.cluster.clone();
+        self.guardian.start(self.arbiter, &mailbox, MAILBOX, move || Runner::new(build(), cluster.clone(), cluster.clone()));
+    }
+}

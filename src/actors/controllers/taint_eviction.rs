@@ -1,0 +1,128 @@
+//! `NoExecute` taints: pods that do not tolerate them go, at once or when their `tolerationSeconds` are over.
+use super::plan::{Action, Deletion, EventNote, ObjectRef, Patch, Plan, Propagation};
+use crate::protocol::light::{Light, Taint};
+use crate::protocol::time::rfc3339;
+use crate::storage::entry::Entry;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Since when each node has each of its `NoExecute` taints. Clients need not write `timeAdded`, so this is observed.
+#[derive(Debug, Default)]
+pub struct TaintAges {
+    since: HashMap<Arc<str>, Vec<(Taint, Timestamp)>>,
+}
+
+impl TaintAges {
+    /// Takes note of a node's taints, and answers with their ages.
+    pub fn observe(&mut self, node: &Entry, now: Timestamp) -> Vec<(Taint, Timestamp)> {
+        let Light::Node(light) = &node.light else { return Vec::new() };
+        let known = self.since.remove(&node.key.name).unwrap_or_default();
+        let executing = light.taints.iter().filter(|t| &*t.effect == "NoExecute");
+        let age = |taint: &Taint| known.iter().find(|(k, _)| k == taint).map_or(now, |(_, since)| *since);
+        let ages: Vec<(Taint, Timestamp)> = executing.map(|t| (t.clone(), age(t))).collect();
+        if !ages.is_empty() {
+            self.since.insert(node.key.name.clone(), ages.clone());
+        }
+        ages
+    }
+
+    pub fn forget(&mut self, node: &str) {
+        self.since.remove(node);
+    }
+}
+
+/// Adds the evictions that a node's taints ask for now, and the look at the next one due.
+pub fn plan(taints: &[(Taint, Timestamp)], pods: &[Arc<Entry>], now: Timestamp, plan: &mut Plan) {
+    if taints.is_empty() {
+        return;
+    }
+    for pod in pods {
+        let Light::Pod(light) = &pod.light else { continue };
+        if pod.meta.deleting.is_some() || light.phase.finished() {
+            continue;
+        }
+        let object = pod.parse();
+        match deadline(taints, &object["spec"]["tolerations"], pod.meta.created) {
+            Some(due) if due <= now.as_second() => {
+                plan.why = format!("pod {}: does not tolerate {} any longer", pod.key, names(taints));
+                evict(pod, &object, now, plan);
+            }
+            Some(due) => plan.requeue(Duration::from_secs((due - now.as_second()).unsigned_abs())),
+            None => {}
+        }
+    }
+}
+
+/// When a pod has to go, seconds since the epoch; `None` when it tolerates everything for good.
+fn deadline(taints: &[(Taint, Timestamp)], tolerations: &Value, created: i64) -> Option<i64> {
+    let due = taints.iter().map(|(taint, since)| {
+        let start = since.as_second().max(created);
+        let mut matching = tolerations.as_array().into_iter().flatten().filter(|t| tolerates(t, taint)).peekable();
+        if matching.peek().is_none() {
+            return Some(start);
+        }
+        let limits = matching.filter_map(|t| t["tolerationSeconds"].as_i64());
+        limits.min().map(|seconds| start.saturating_add(seconds.max(0)))
+    });
+    due.flatten().min()
+}
+
+/// Whether one toleration covers one taint.
+pub fn tolerates(toleration: &Value, taint: &Taint) -> bool {
+    let said = |field: &str| toleration[field].as_str().unwrap_or_default();
+    let effect_fits = said("effect").is_empty() || *said("effect") == *taint.effect;
+    let key_fits = said("key").is_empty() || *said("key") == *taint.key;
+    let value_fits = match said("operator") {
+        "Exists" => true,
+        "" | "Equal" => !said("key").is_empty() && *said("value") == *taint.value,
+        _ => false,
+    };
+    effect_fits && key_fits && value_fits
+}
+
+fn names(taints: &[(Taint, Timestamp)]) -> String {
+    taints.iter().map(|(t, _)| &*t.key).collect::<Vec<_>>().join(", ")
+}
+
+fn evict(pod: &Arc<Entry>, object: &Value, now: Timestamp, plan: &mut Plan) {
+    plan.actions.push(Action::Event(EventNote {
+        regarding: ObjectRef::to("v1", "Pod", pod),
+        kind: "Normal",
+        reason: "TaintManagerEviction",
+        message: format!("Marking for deletion Pod {}", pod.key),
+        component: "taint-eviction-controller",
+    }));
+    plan.actions.push(disruption(pod, object, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", None, now));
+    plan.actions.push(Action::Delete(Deletion {
+        kind: "pods".into(),
+        key: pod.key.clone(),
+        uid: pod.meta.uid.clone(),
+        propagation: Propagation::Background,
+        grace: None,
+        report: None,
+    }));
+}
+
+/// The status patch that says why a pod is taken away; `phase` replaces its phase.
+pub(super) fn disruption(pod: &Entry, object: &Value, reason: &str, message: &str, phase: Option<&str>, now: Timestamp) -> Action {
+    let mut conditions: Vec<Value> = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.retain(|c| c["type"] != "DisruptionTarget");
+    conditions.push(json!({
+        "type": "DisruptionTarget", "status": "True", "reason": reason, "message": message, "lastTransitionTime": rfc3339(now),
+    }));
+    let mut status = json!({ "conditions": conditions });
+    if let Some(phase) = phase {
+        status["phase"] = phase.into();
+    }
+    Action::Patch(Patch {
+        kind: "pods".into(),
+        key: pod.key.clone(),
+        uid: Some(pod.meta.uid.clone()),
+        subresource: Some("status"),
+        patch: json!({ "status": status }),
+        expect_revision: None,
+    })
+}

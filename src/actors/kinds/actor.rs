@@ -1,0 +1,339 @@
+//! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
+use super::prepare::prepare_update;
+use super::write::{Outcome, Part, Patch, WriteOp, WriteRequest, Written};
+use super::{Kind, remove};
+use crate::actors::base::{Role, Scope};
+use crate::protocol::codec::kinds::SCALE;
+use crate::protocol::codec::{self, DecodeError};
+use crate::protocol::light::Light;
+use crate::protocol::meta::{Meta, ObjectKey};
+use crate::protocol::patch;
+use crate::protocol::status::ApiError;
+use crate::protocol::time;
+use crate::storage::{Change, Commit, CommitError, Committer, Draft, Entry, Expect, Guard, Op, Shelf};
+use bytes::Bytes;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a kind actor understands.
+pub enum KindMessage {
+    Write(Box<WriteRequest>),
+}
+
+/// Owns the objects of one kind: decides each write against the newest state, pending writes included, and hands it to
+/// the committer, which answers the asker once it is durable. The actor itself never waits for the disk.
+pub struct KindActor {
+    kind: &'static Kind,
+    shelf: Arc<Shelf>,
+    namespaces: Arc<Shelf>,
+    committer: Committer,
+    pending: HashMap<ObjectKey, Pending>,
+}
+
+/// A write that was handed to the committer and may not be published yet.
+struct Pending {
+    /// `None`: deleted.
+    entry: Option<Arc<Entry>>,
+    settled: Arc<AtomicBool>,
+}
+
+/// Above this many remembered writes the settled ones are forgotten.
+const SWEEP_AT: usize = 1024;
+
+impl Role for KindActor {
+    type Message = KindMessage;
+
+    fn handle(&mut self, message: KindMessage, scope: &mut Scope<'_, Self>) {
+        let KindMessage::Write(request) = message;
+        let WriteRequest { op, dry_run, reply } = *request;
+        let verb = verb_of(&op);
+        match self.decide(op) {
+            Err(error) => {
+                scope.decided(format!("refused {verb}: {error}"));
+                let _ = reply.send(Err(error));
+            }
+            Ok(Decision { step: Step::Nothing(entry), warnings }) => self.unchanged(entry, warnings, reply),
+            Ok(Decision { step: Step::Write(write), warnings }) => {
+                if dry_run {
+                    let Write { held, state, outcome } = *write;
+                    let revision = held.map_or(0, |entry| entry.revision);
+                    let _ = reply.send(Ok(Written { entry: Arc::new(state.into_entry(revision, 0)), outcome, warnings }));
+                    return;
+                }
+                scope.decided(format!("{verb} {}", write.state.key));
+                self.submit(*write, warnings, reply);
+            }
+        }
+    }
+}
+
+type Reply = tokio::sync::oneshot::Sender<Result<Written, ApiError>>;
+
+/// What a request comes to, before anything is committed.
+struct Decision {
+    step: Step,
+    warnings: Vec<String>,
+}
+
+enum Step {
+    Nothing(Arc<Entry>),
+    Write(Box<Write>),
+}
+
+/// An object's next state.
+struct Write {
+    /// The state that it follows; `None` for a new object.
+    held: Option<Arc<Entry>>,
+    state: State,
+    outcome: Outcome,
+}
+
+/// A state in the form that it is stored in.
+struct State {
+    key: ObjectKey,
+    body: Bytes,
+    splice: u32,
+    meta: Meta,
+    light: Light,
+}
+
+impl State {
+    fn of(kind: &Kind, object: &Value, (body, splice): (Bytes, u32)) -> Self {
+        let (key, meta) = codec::meta_of(object);
+        State { key, body, splice, meta, light: (kind.rules.light)(object) }
+    }
+
+    fn into_entry(self, revision: u64, token: u64) -> Entry {
+        let State { key, body, splice, meta, light } = self;
+        Entry { key, body, splice, revision, token, meta, light }
+    }
+
+    fn draft(&self) -> Draft {
+        Draft { body: self.body.clone(), splice: self.splice, meta: self.meta.clone(), light: self.light.clone() }
+    }
+}
+
+impl From<Step> for Decision {
+    fn from(step: Step) -> Self {
+        Decision { step, warnings: Vec::new() }
+    }
+}
+
+impl KindActor {
+    pub fn new(kind: &'static Kind, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer) -> Self {
+        KindActor { kind, shelf, namespaces, committer, pending: HashMap::new() }
+    }
+
+    /// The newest state of an object, durable or not.
+    fn current(&mut self, key: &ObjectKey) -> Option<Arc<Entry>> {
+        if let Some(pending) = self.pending.get(key) {
+            if !pending.settled.load(Ordering::Acquire) {
+                return pending.entry.clone();
+            }
+            self.pending.remove(key);
+        }
+        self.shelf.snapshot().get(key).cloned()
+    }
+
+    fn required(&mut self, key: &ObjectKey) -> Result<Arc<Entry>, ApiError> {
+        let resource = &self.kind.resource;
+        self.current(key).ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
+    }
+
+    fn decide(&mut self, op: WriteOp) -> Result<Decision, ApiError> {
+        let resource = &self.kind.resource;
+        match op {
+            WriteOp::Create(object) => {
+                let (key, _) = codec::meta_of(&object);
+                if self.current(&key).is_some() {
+                    return Err(ApiError::already_exists(resource.group, resource.plural, &key.name));
+                }
+                Ok(self.step(None, &object, codec::encode(&object), Outcome::Created).into())
+            }
+            WriteOp::Update { key, part, body } => {
+                let held = self.required(&key)?;
+                let old = held.parse();
+                let new = prepare_update(self.kind, part, &old, *body)?;
+                Ok(self.settle(held, &new, Outcome::Updated).into())
+            }
+            WriteOp::Patch { key, part, patch, strict } => {
+                let held = self.required(&key)?;
+                let old = held.parse();
+                let (body, warnings) = self.patched(part, &old, patch, strict)?;
+                let new = prepare_update(self.kind, part, &old, body)?;
+                Ok(Decision { step: self.settle(held, &new, Outcome::Updated), warnings })
+            }
+            WriteOp::Delete { key, options } => {
+                let held = self.required(&key)?;
+                let removal = remove::decide(self.kind, &held.parse(), &options, time::now())?;
+                if removal.outcome == Outcome::Deleted {
+                    let encoded = codec::encode(&removal.object);
+                    return Ok(self.step(Some(held), &removal.object, encoded, Outcome::Deleted).into());
+                }
+                Ok(self.settle(held, &removal.object, Outcome::Deleting).into())
+            }
+        }
+    }
+
+    /// An update that changes nothing is not written; one that takes the last finalizer of a deleted object removes it.
+    fn settle(&self, held: Arc<Entry>, new: &Value, outcome: Outcome) -> Step {
+        let encoded = codec::encode(new);
+        if remove::complete(self.kind, new) {
+            return self.step(Some(held), new, encoded, Outcome::Deleted);
+        }
+        if encoded.0 == held.body {
+            return Step::Nothing(held);
+        }
+        self.step(Some(held), new, encoded, outcome)
+    }
+
+    fn step(&self, held: Option<Arc<Entry>>, object: &Value, encoded: (Bytes, u32), outcome: Outcome) -> Step {
+        Step::Write(Box::new(Write { held, state: State::of(self.kind, object, encoded), outcome }))
+    }
+
+    /// The patched body, decoded again so that a patch cannot bring in what a full update could not; and what it brought in
+    /// that nobody knows.
+    fn patched(&self, part: Part, old: &Value, patch: Patch, strict: bool) -> Result<(Value, Vec<String>), ApiError> {
+        let scale = (part == Part::Scale).then(|| super::scale_of(old));
+        let target = scale.as_ref().unwrap_or(old);
+        let (codec, schema) = if part == Part::Scale { (&SCALE, "Scale") } else { (self.kind.codec, self.kind.schema) };
+        let patched = match patch {
+            Patch::Json(patch) => patch::apply_json(target, &patch),
+            Patch::Merge(patch) => patch::apply_merge(target, &patch),
+            Patch::Strategic(patch) => patch::apply_strategic(target, &patch, schema),
+        };
+        let patched = patched.map_err(|e| patch_error(self.kind, old, e))?;
+        let checked = codec.check_value(&patched).map_err(|e| decode_error(&e))?;
+        if strict && let Some(error) = checked.strict_error(codec) {
+            return Err(decode_error(&error));
+        }
+        let warnings = checked.findings();
+        Ok((checked.value, warnings))
+    }
+
+    /// Answers a write that changes nothing. When it rests on a state that is not durable yet, the answer waits for that.
+    fn unchanged(&self, entry: Arc<Entry>, warnings: Vec<String>, reply: Reply) {
+        if entry.revision > 0 {
+            let _ = reply.send(Ok(Written { entry, outcome: Outcome::Unchanged, warnings }));
+            return;
+        }
+        let (kind, shelf, key) = (self.kind, self.shelf.clone(), entry.key.clone());
+        let check = Change {
+            shelf: shelf.clone(),
+            key: key.clone(),
+            expect: Expect::Token(entry.token),
+            op: Op::Check(Guard::Custom(Arc::new(|_| Ok(())))),
+            token: 0,
+        };
+        let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
+            let stored = result.map_err(|e| commit_error(kind, e)).and_then(|_| {
+                let gone = || ApiError::not_found(kind.resource.group, kind.resource.plural, &key.name);
+                shelf.snapshot().get(&key).cloned().ok_or_else(gone)
+            });
+            let _ = reply.send(stored.map(|entry| Written { entry, outcome: Outcome::Unchanged, warnings }));
+        });
+        self.hand_over(Commit { changes: vec![check], reply: answer });
+    }
+
+    fn submit(&mut self, write: Write, warnings: Vec<String>, reply: Reply) {
+        let Write { held, state, outcome } = write;
+        let key = state.key.clone();
+        let token = self.committer.next_token();
+        let mut changes = Vec::with_capacity(2);
+        if outcome == Outcome::Created && self.kind.resource.namespaced {
+            changes.push(Change {
+                shelf: self.namespaces.clone(),
+                key: ObjectKey::new("", key.namespace.clone()),
+                expect: Expect::Any,
+                op: Op::Check(Guard::Custom(self.namespace_guard(&key))),
+                token: 0,
+            });
+        }
+        let deleted = outcome == Outcome::Deleted;
+        let op = if deleted { Op::Delete(state.draft()) } else { Op::Put(state.draft()) };
+        let expect = held.map_or(Expect::Absent, |entry| Expect::Token(entry.token));
+        changes.push(Change { shelf: self.shelf.clone(), key: key.clone(), expect, op, token });
+        let settled = Arc::new(AtomicBool::new(false));
+        if self.pending.len() >= SWEEP_AT {
+            self.pending.retain(|_, p| !p.settled.load(Ordering::Acquire));
+        }
+        let entry = (!deleted).then(|| Arc::new(state.into_entry(0, token)));
+        self.pending.insert(key, Pending { entry, settled: settled.clone() });
+        let kind = self.kind;
+        let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
+            settled.store(true, Ordering::Release);
+            let result = result.map_err(|e| commit_error(kind, e)).and_then(|entries| {
+                let entry = entries.into_iter().next().ok_or_else(|| ApiError::internal("the commit answered without an object"))?;
+                Ok(Written { entry, outcome, warnings })
+            });
+            let _ = reply.send(result);
+        });
+        self.hand_over(Commit { changes, reply: answer });
+    }
+
+    fn hand_over(&self, commit: Commit) {
+        if let Err(refused) = self.committer.submit(commit) {
+            (refused.reply)(Err(CommitError::Refused("too many writes are waiting for the disk".into())));
+        }
+    }
+
+    /// Nothing is created in a namespace that is missing or going away; checked in the same commit.
+    fn namespace_guard(&self, key: &ObjectKey) -> Arc<dyn Fn(Option<&Entry>) -> Result<(), ApiError> + Send + Sync> {
+        let kind = self.kind;
+        let key = key.clone();
+        Arc::new(move |namespace| match namespace {
+            None => Err(ApiError::not_found("", "namespaces", &key.namespace)),
+            Some(held) if held.meta.deleting.is_some() => Err(terminating(kind, &key)),
+            Some(_) => Ok(()),
+        })
+    }
+}
+
+/// The refusal of a create in a namespace that is being deleted.
+fn terminating(kind: &Kind, key: &ObjectKey) -> ApiError {
+    let why = format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+    let mut error = ApiError::forbidden(kind.resource.group, kind.resource.plural, &key.name, &why);
+    if let Some(details) = &mut error.details {
+        details.causes.push(crate::protocol::status::Cause {
+            reason: "NamespaceTerminating".into(),
+            message: format!("namespace {} is being terminated", key.namespace),
+            field: "metadata.namespace".into(),
+        });
+    }
+    error
+}
+
+fn verb_of(op: &WriteOp) -> &'static str {
+    match op {
+        WriteOp::Create(_) => "create",
+        WriteOp::Update { .. } => "update",
+        WriteOp::Patch { .. } => "patch",
+        WriteOp::Delete { .. } => "delete",
+    }
+}
+
+fn commit_error(kind: &Kind, error: CommitError) -> ApiError {
+    match error {
+        CommitError::Guard(error) => error,
+        CommitError::Expectation { key, .. } => ApiError::modified(kind.resource.group, kind.resource.plural, &key.name),
+        CommitError::Refused(why) => ApiError::unavailable(format!("the write was not stored: {why}")),
+        CommitError::Unknown(why) => ApiError::timeout(format!("the outcome of the write is unknown: {why}")),
+        CommitError::Closed => ApiError::unavailable("the server is shutting down"),
+    }
+}
+
+/// A body that does not decode, in upstream's words.
+pub(super) fn decode_error(error: &DecodeError) -> ApiError {
+    ApiError::bad_request(error.to_string())
+}
+
+fn patch_error(kind: &Kind, old: &Value, error: patch::PatchError) -> ApiError {
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    let mut error = error.to_api_error();
+    if let Some(details) = &mut error.details {
+        (details.group, details.kind, details.name) = (kind.resource.group.into(), kind.resource.kind.into(), name.into());
+    }
+    error
+}

@@ -1,0 +1,52 @@
+//! The subresources whose bodies are of another kind than the object: `scale` and `binding`.
+use super::scale::set_replicas;
+use super::{Kind, Part};
+use crate::protocol::status::{ApiError, FieldError};
+use crate::protocol::time;
+use serde_json::{Value, json};
+
+/// The object after a Scale or a Binding was written to it.
+pub(super) fn merge(kind: &Kind, part: Part, old: &Value, body: &Value) -> Result<Value, ApiError> {
+    match part {
+        Part::Scale => set_replicas(kind, old, body),
+        _ => bind(kind, old, body),
+    }
+}
+
+/// Assigns a pod to a node, as upstream's binding storage does.
+fn bind(kind: &Kind, old: &Value, body: &Value) -> Result<Value, ApiError> {
+    let resource = &kind.resource;
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    let target = body["target"]["name"].as_str().unwrap_or_default();
+    let target_kind = body["target"]["kind"].as_str().unwrap_or_default();
+    if !matches!(target_kind, "" | "Node" | "Minion") {
+        let error = FieldError::not_supported("target.kind", target_kind, &["Node", "<empty>"]);
+        return Err(ApiError::invalid("", "Binding", name, &[error]));
+    }
+    if target.is_empty() {
+        return Err(ApiError::invalid("", "Binding", name, &[FieldError::required("target.name", "")]));
+    }
+    let conflict = |why: String| Err(ApiError::conflict(resource.group, resource.plural, name, &why));
+    if !old["metadata"]["deletionTimestamp"].is_null() {
+        return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
+    }
+    if let Some(node) = old["spec"]["nodeName"].as_str().filter(|n| !n.is_empty()) {
+        return conflict(format!("pod {name} is already assigned to node \"{node}\""));
+    }
+    let mut new = old.clone();
+    new["spec"]["nodeName"] = target.into();
+    let condition = json!({
+        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time::rfc3339(time::now()),
+    });
+    if !new["status"].is_object() {
+        new["status"] = json!({});
+    }
+    if !new["status"]["conditions"].is_array() {
+        new["status"]["conditions"] = json!([]);
+    }
+    if let Some(conditions) = new["status"]["conditions"].as_array_mut() {
+        conditions.retain(|c| c["type"] != "PodScheduled");
+        conditions.push(condition);
+    }
+    Ok(new)
+}

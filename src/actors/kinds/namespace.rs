@@ -1,0 +1,58 @@
+//! `v1 Namespace`.
+use super::columns::{AGE, Column, NAME, age, column, name};
+use super::{Kind, PLAIN, Rules};
+use crate::protocol::codec::kinds::NAMESPACE;
+use crate::protocol::names::name_is_label;
+use crate::protocol::resource::{Resource, Subresource};
+use serde_json::{Value, json};
+
+pub static KIND: Kind = Kind {
+    resource: Resource {
+        group: "",
+        version: "v1",
+        kind: "Namespace",
+        plural: "namespaces",
+        singular: "namespace",
+        namespaced: false,
+        short_names: &["ns"],
+        categories: &[],
+        verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
+        subresources: &[
+            Subresource { name: "finalize", group: "", version: "v1", kind: "Namespace", verbs: &["update"] },
+            Subresource { name: "status", group: "", version: "v1", kind: "Namespace", verbs: &["get", "patch", "update"] },
+        ],
+    },
+    codec: &NAMESPACE,
+    schema: "Namespace",
+    rules: Rules { name: name_is_label, default, create, update, fields: &["status.phase"], ..PLAIN },
+    columns: COLUMNS,
+    row: |o, now| vec![name(o), o["status"]["phase"].clone(), age(o, now)],
+};
+
+const COLUMNS: &[Column] = &[NAME, column("Status", "string", 0, "The namespace's phase."), AGE];
+
+/// Every namespace carries its name as a label.
+fn default(object: &mut Value) {
+    let name = object["metadata"]["name"].clone();
+    if !object["metadata"]["labels"].is_object() {
+        object["metadata"]["labels"] = json!({});
+    }
+    object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+}
+
+fn create(object: &mut Value) {
+    if !object["spec"].is_object() {
+        object["spec"] = json!({});
+    }
+    let mut finalizers = object["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
+    if !finalizers.iter().any(|f| f == "kubernetes") {
+        finalizers.push("kubernetes".into());
+    }
+    object["spec"]["finalizers"] = finalizers.into();
+    object["status"] = json!({ "phase": "Active" });
+}
+
+/// `spec.finalizers` changes through the `finalize` subresource only.
+fn update(new: &mut Value, old: &Value) {
+    new["spec"] = old["spec"].clone();
+}

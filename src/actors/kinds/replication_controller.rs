@@ -1,0 +1,142 @@
+//! `v1 ReplicationController`, and what it shares with ReplicaSet.
+use super::columns::{AGE, Column, NAME, age, column, container_images, container_names, label_map, name};
+use super::{Kind, PLAIN, Rules};
+use crate::protocol::codec::kinds::REPLICATION_CONTROLLER;
+use crate::protocol::light::{Light, workload_light};
+use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
+use crate::protocol::status::FieldError;
+use crate::protocol::validation::{default_pod_spec, validate_pod_spec};
+use serde_json::{Value, json};
+
+const RW: &[&str] = &["get", "patch", "update"];
+
+pub static KIND: Kind = Kind {
+    resource: Resource {
+        group: "",
+        version: "v1",
+        kind: "ReplicationController",
+        plural: "replicationcontrollers",
+        singular: "replicationcontroller",
+        namespaced: true,
+        short_names: &["rc"],
+        categories: &["all"],
+        verbs: ALL_VERBS,
+        subresources: &[
+            Subresource { name: "scale", group: "autoscaling", version: "v1", kind: "Scale", verbs: RW },
+            Subresource { name: "status", group: "", version: "v1", kind: "ReplicationController", verbs: RW },
+        ],
+    },
+    codec: &REPLICATION_CONTROLLER,
+    schema: "ReplicationController",
+    rules: Rules {
+        default,
+        create,
+        validate,
+        light: |o| Light::Workload(Box::new(workload_light(o))),
+        fields: &["status.replicas"],
+        generation: true,
+        orphans_by_default: true,
+        ..PLAIN
+    },
+    columns: COLUMNS,
+    row: |o, now| {
+        let mut cells = replica_row(o, now);
+        cells.push(label_map(&o["spec"]["selector"]));
+        cells
+    },
+};
+
+pub(super) const COLUMNS: &[Column] = &[
+    NAME,
+    column("Desired", "integer", 0, "Wanted replicas."),
+    column("Current", "integer", 0, "Replicas that exist."),
+    column("Ready", "integer", 0, "Replicas that are ready."),
+    AGE,
+    column("Containers", "string", 1, "Names of the containers."),
+    column("Images", "string", 1, "Images of the containers."),
+    column("Selector", "string", 1, "Which pods count."),
+];
+
+/// The cells that ReplicationController and ReplicaSet share.
+pub(super) fn replica_row(o: &Value, now: i64) -> Vec<Value> {
+    let number = |v: &Value| Value::from(v.as_i64().unwrap_or(0));
+    let (spec, status) = (&o["spec"], &o["status"]);
+    let template = &spec["template"];
+    vec![
+        name(o),
+        number(&spec["replicas"]),
+        number(&status["replicas"]),
+        number(&status["readyReplicas"]),
+        age(o, now),
+        container_names(template),
+        container_images(template),
+    ]
+}
+
+/// Selector and labels come from the template when they are left out.
+fn default(object: &mut Value) {
+    let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+    if labels.as_object().is_some_and(|l| !l.is_empty()) {
+        let unset = |v: &Value| v.as_object().is_none_or(|m| m.is_empty());
+        if unset(&object["spec"]["selector"]) {
+            object["spec"]["selector"] = labels.clone();
+        }
+        if unset(&object["metadata"]["labels"]) {
+            object["metadata"]["labels"] = labels;
+        }
+    }
+    default_replicas(object);
+}
+
+pub(super) fn default_replicas(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    spec.entry("replicas").or_insert_with(|| 1.into());
+    if let Some(pod) = spec.get_mut("template").and_then(|t| t.get_mut("spec")) {
+        default_pod_spec(pod);
+    }
+}
+
+pub(super) fn create(object: &mut Value) {
+    object["status"] = json!({ "replicas": 0 });
+}
+
+fn validate(object: &Value) -> Vec<FieldError> {
+    let spec = &object["spec"];
+    let mut errors = validate_replicas(spec);
+    let selector = spec["selector"].as_object();
+    match selector {
+        Some(selector) if !selector.is_empty() => {
+            let labels = &spec["template"]["metadata"]["labels"];
+            if !spec["template"].is_null() && selector.iter().any(|(k, v)| labels.get(k) != Some(v)) {
+                errors.push(FieldError::invalid(
+                    "spec.template.metadata.labels",
+                    labels.clone(),
+                    "`selector` does not match template `labels`",
+                ));
+            }
+        }
+        _ => errors.push(FieldError::required("spec.selector", "")),
+    }
+    errors
+}
+
+/// Replicas and the template, as every replica controller checks them.
+pub(super) fn validate_replicas(spec: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for field in ["replicas", "minReadySeconds"] {
+        let number = spec[field].as_i64().unwrap_or(0);
+        if number < 0 {
+            errors.push(FieldError::invalid(format!("spec.{field}"), number, "must be greater than or equal to 0"));
+        }
+    }
+    if spec["template"].is_null() {
+        errors.push(FieldError::required("spec.template", ""));
+        return errors;
+    }
+    errors.extend(validate_pod_spec(&spec["template"]["spec"], "spec.template.spec"));
+    let policy = spec["template"]["spec"]["restartPolicy"].as_str().unwrap_or("Always");
+    if policy != "Always" {
+        errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
+    }
+    errors
+}

@@ -1,0 +1,95 @@
+//! What can be asked of a kind actor, and what it answers.
+use crate::protocol::meta::ObjectKey;
+use crate::protocol::status::ApiError;
+use crate::storage::Entry;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A write, with the channel that its committed outcome goes to.
+pub struct WriteRequest {
+    pub op: WriteOp,
+    /// Do everything but commit.
+    pub dry_run: bool,
+    pub reply: oneshot::Sender<Result<Written, ApiError>>,
+}
+
+/// The verbs that change something.
+#[derive(Debug)]
+pub enum WriteOp {
+    /// The object is decoded, defaulted and validated (see [`super::prepare_create`]).
+    Create(Box<Value>),
+    Update {
+        key: ObjectKey,
+        part: Part,
+        body: Box<Value>,
+    },
+    Patch {
+        key: ObjectKey,
+        part: Part,
+        patch: Patch,
+        strict: bool,
+    },
+    Delete {
+        key: ObjectKey,
+        options: DeleteOptions,
+    },
+}
+
+/// Which part of the object a write is for: the object itself, or a subresource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Main,
+    Status,
+    Scale,
+    /// `pods/binding`: assigns the node.
+    Binding,
+    /// `namespaces/finalize`: changes `spec.finalizers` only.
+    Finalize,
+}
+
+/// A patch, parsed as far as its type allows without the object.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    Json(Value),
+    Merge(Value),
+    Strategic(Value),
+}
+
+/// `metav1.DeleteOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteOptions {
+    pub uid: Option<String>,
+    pub resource_version: Option<String>,
+    pub grace_seconds: Option<i64>,
+    pub propagation: Option<Propagation>,
+}
+
+/// What happens to the dependents of a deleted object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// A committed write (or what would have been committed, for a dry run).
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub entry: Arc<Entry>,
+    pub outcome: Outcome,
+    /// What a patch brought in that the schema doesn't know, said as in [`crate::protocol::codec::Checked::findings`].
+    pub warnings: Vec<String>,
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    Updated,
+    /// The object was already like that; nothing was written.
+    Unchanged,
+    /// Marked for deletion: a grace period or finalizers are still to come.
+    Deleting,
+    Deleted,
+}

@@ -1,0 +1,192 @@
+//! `impresario bench api`: what the API does per second, over ConfigMaps.
+use super::client::{Call, Client, ClientError};
+use super::report::{Phase, Report};
+use super::site::Site;
+use super::timing::{Latencies, cpu_time};
+use super::{CliError, Common, Outcome};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Objects per page of a list, as kubectl asks for twice of.
+const PAGE: usize = 1000;
+
+#[derive(Args, Clone, Serialize)]
+pub struct ApiBench {
+    #[command(flatten)]
+    #[serde(skip)]
+    common: Common,
+    /// Connections that work at the same time.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// ConfigMaps to create, get, patch and delete.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    objects: u32,
+    /// Bytes of data in each.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    size: u32,
+    /// Pages of up to 1,000 objects to list.
+    #[arg(long, default_value_t = 100)]
+    pages: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Operation {
+    Create,
+    Get,
+    List,
+    Patch,
+    Delete,
+}
+
+/// What all workers of a phase share.
+struct Plan {
+    operation: Operation,
+    namespace: String,
+    payload: String,
+    total: usize,
+    next: AtomicUsize,
+}
+
+/// What one worker, or all of them, measured.
+#[derive(Default)]
+struct Measured {
+    latencies: Latencies,
+    errors: usize,
+    first_error: Option<ClientError>,
+}
+
+impl ApiBench {
+    pub async fn run(self) -> Outcome {
+        let site = Site::open(&self.common).await?;
+        let report = site.run(async |site: &Site| self.measure(site).await).await?;
+        report.tell(&self.common)
+    }
+
+    async fn measure(&self, site: &Site) -> Result<Report<ApiBench>, CliError> {
+        let mut clients = site.connections(self.connections.into()).await?;
+        let mut phases = Vec::new();
+        for operation in [Operation::Create, Operation::Get, Operation::List, Operation::Patch, Operation::Delete] {
+            let total = if operation == Operation::List { self.pages } else { self.objects };
+            let plan = Arc::new(Plan {
+                operation,
+                namespace: site.namespace.clone(),
+                payload: "x".repeat(self.size as usize),
+                total: total as usize,
+                next: AtomicUsize::new(0),
+            });
+            phases.push(phase(&mut clients, plan, self.common.pid).await?);
+        }
+        Ok(Report::new("api", site, self.clone(), phases))
+    }
+}
+
+async fn phase(clients: &mut Vec<Client>, plan: Arc<Plan>, pid: Option<u32>) -> Result<Phase, CliError> {
+    let cpu = || pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
+    let (cpu_before, begun) = (cpu()?, Instant::now());
+    let workers: Vec<_> = clients.drain(..).map(|client| tokio::spawn(work(client, plan.clone()))).collect();
+    let mut all = Measured::default();
+    for worker in workers {
+        let (client, measured) = worker.await.map_err(CliError::failed)?;
+        clients.push(client);
+        all.latencies.merge(measured.latencies);
+        all.errors += measured.errors;
+        all.first_error = all.first_error.or(measured.first_error);
+    }
+    let (seconds, cpu_after) = (begun.elapsed().as_secs_f64(), cpu()?);
+    let count = all.latencies.len();
+    let cpu_ms = cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1000.0 / count.max(1) as f64);
+    Ok(Phase {
+        operation: plan.operation.name().into(),
+        count,
+        errors: all.errors,
+        seconds,
+        rate: count as f64 / seconds.max(1e-9),
+        latency: all.latencies.spread(),
+        server_cpu_ms: cpu_ms,
+        first_error: all.first_error.map(|e| e.to_string()),
+    })
+}
+
+async fn work(mut client: Client, plan: Arc<Plan>) -> (Client, Measured) {
+    let (mut measured, mut position) = (Measured::default(), String::new());
+    loop {
+        let number = plan.next.fetch_add(1, Ordering::Relaxed);
+        if number >= plan.total {
+            return (client, measured);
+        }
+        let call = plan.call(number, &position);
+        let begun = Instant::now();
+        match client.call(call).await {
+            Ok(body) => {
+                measured.latencies.add(begun.elapsed());
+                if plan.operation == Operation::List {
+                    position = next_page(&body);
+                }
+            }
+            Err(error) => {
+                measured.errors += 1;
+                position.clear();
+                // Without a server, every further request would only wait for its time limit.
+                let hopeless = matches!(error, ClientError::Unreachable(..) | ClientError::Timeout);
+                measured.first_error.get_or_insert(error);
+                if hopeless {
+                    return (client, measured);
+                }
+            }
+        }
+    }
+}
+
+/// The continue token of a list; empty at the end.
+fn next_page(body: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Meta {
+        #[serde(default, rename = "continue")]
+        next: String,
+    }
+    #[derive(Default, Deserialize)]
+    struct List {
+        metadata: Meta,
+    }
+    serde_json::from_slice::<List>(body).unwrap_or_default().metadata.next
+}
+
+impl Plan {
+    fn call(&self, number: usize, position: &str) -> Call {
+        let all = format!("/api/v1/namespaces/{}/configmaps", self.namespace);
+        let one = || format!("{all}/bench-{number}");
+        match self.operation {
+            Operation::Create => {
+                let metadata = json!({ "name": format!("bench-{number}") });
+                let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "payload": self.payload } });
+                Call::post(all, body.to_string())
+            }
+            Operation::Get => Call::get(one()),
+            Operation::List if position.is_empty() => Call::get(format!("{all}?limit={PAGE}")),
+            Operation::List => Call::get(format!("{all}?limit={PAGE}&continue={}", escaped(position))),
+            Operation::Patch => Call::merge_patch(one(), json!({ "data": { "round": number.to_string() } }).to_string()),
+            Operation::Delete => Call::delete(one()),
+        }
+    }
+}
+
+/// A continue token as a query parameter: other servers' tokens are padded base64.
+pub(super) fn escaped(token: &str) -> String {
+    token.replace('%', "%25").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace('&', "%26")
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "create",
+            Operation::Get => "get",
+            Operation::List => "list (page)",
+            Operation::Patch => "patch",
+            Operation::Delete => "delete",
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Results, as a table for people and as JSON for programs.
+use super::site::Site;
+use super::timing::Spread;
+use super::{CliError, Common, Outcome};
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use serde::Serialize;
+
+/// One kind of operation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Phase {
+    pub operation: String,
+    /// Operations that succeeded.
+    pub count: usize,
+    pub errors: usize,
+    pub seconds: f64,
+    /// Successful operations per second.
+    pub rate: f64,
+    /// Milliseconds.
+    pub latency: Spread,
+    /// Milliseconds of the server's CPU per successful operation, when its process is known.
+    pub server_cpu_ms: Option<f64>,
+    pub first_error: Option<String>,
+}
+
+/// A whole measurement.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report<S: Serialize> {
+    pub bench: &'static str,
+    pub server: String,
+    pub version: String,
+    pub settings: S,
+    pub phases: Vec<Phase>,
+}
+
+impl<S: Serialize> Report<S> {
+    pub fn new(bench: &'static str, site: &Site, settings: S, phases: Vec<Phase>) -> Self {
+        Report { bench, server: site.access.server.clone(), version: site.version.clone(), settings, phases }
+    }
+
+    /// Prints the table, writes the JSON, and fails when requests failed.
+    pub fn tell(&self, common: &Common) -> Outcome {
+        println!("{} ({})", self.server, self.version);
+        println!("{}", table(&self.phases));
+        if let Some(path) = &common.json {
+            let text = serde_json::to_string_pretty(self).map_err(CliError::failed)?;
+            std::fs::write(path, text + "\n").map_err(|e| CliError::failed(format!("cannot write {}: {e}", path.display())))?;
+        }
+        let errors: usize = self.phases.iter().map(|p| p.errors).sum();
+        match self.phases.iter().find_map(|p| p.first_error.as_ref().map(|e| (p, e))) {
+            Some((phase, error)) => Err(CliError::failed(format!("{errors} operations failed; the first, a {}: {error}", phase.operation))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn table(phases: &[Phase]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["operation", "count", "errors", "seconds", "rate/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "server CPU ms/op"]);
+    for phase in phases {
+        let ms = |value: f64| format!("{value:.2}");
+        table.add_row([
+            phase.operation.clone(),
+            phase.count.to_string(),
+            phase.errors.to_string(),
+            format!("{:.2}", phase.seconds),
+            format!("{:.1}", phase.rate),
+            ms(phase.latency.p50),
+            ms(phase.latency.p90),
+            ms(phase.latency.p99),
+            ms(phase.latency.max),
+            phase.server_cpu_ms.map_or_else(|| "-".to_string(), |ms| format!("{ms:.3}")),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,58 @@
+//! The namespace that a measurement makes for itself and takes away afterwards, whatever happens in between.
+use super::client::{Call, Client, ClientError};
+use super::kubeconfig::Access;
+use super::{CliError, Common};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A namespace of our own.
+pub(super) struct Site {
+    pub namespace: String,
+    pub access: Arc<Access>,
+    /// What the server says it is: `v1.36.0`.
+    pub version: String,
+    client: Client,
+}
+
+impl Site {
+    /// Makes the namespace. Refuses one that is there already: everything in it will be removed.
+    pub async fn open(common: &Common) -> Result<Site, CliError> {
+        let (access, namespace) = (common.access()?, common.namespace()?);
+        let mut client = Client::new(access.clone());
+        let version = client.call(Call::get("/version")).await.map_err(CliError::usage)?;
+        let version: Value = serde_json::from_slice(&version).unwrap_or_default();
+        let version = version["gitVersion"].as_str().unwrap_or("unknown").to_string();
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        client.call(Call::post("/api/v1/namespaces", body.to_string())).await.map_err(|error| match error {
+            ClientError::Refused(409, _) => CliError::usage(format!(
+                "the namespace {namespace} exists already, and it would be removed in the end; name one that does not exist"
+            )),
+            other => CliError::failed(format!("cannot make the namespace {namespace}: {other}")),
+        })?;
+        Ok(Site { namespace, access, version, client })
+    }
+
+    /// Connections, all made.
+    pub async fn connections(&self, count: usize) -> Result<Vec<Client>, CliError> {
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut client = Client::new(self.access.clone());
+            client.connect().await.map_err(CliError::failed)?;
+            clients.push(client);
+        }
+        Ok(clients)
+    }
+
+    /// Does the work, or stops when the user interrupts, and removes the namespace either way.
+    pub async fn run<T>(mut self, work: impl AsyncFnOnce(&Site) -> Result<T, CliError>) -> Result<T, CliError> {
+        let outcome = tokio::select! {
+            outcome = work(&self) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(CliError::failed("interrupted")),
+        };
+        let removal = self.client.call(Call::delete(format!("/api/v1/namespaces/{}", self.namespace))).await;
+        if let Err(error) = removal {
+            eprintln!("impresario: the namespace {} is still there: {error}", self.namespace);
+        }
+        outcome
+    }
+}

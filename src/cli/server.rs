@@ -1,0 +1,216 @@
+//! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
+use super::CliError;
+use super::admin::{admin_token, write_private};
+use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::{self, ControllerSettings};
+use crate::actors::kinds::Kinds;
+use crate::actors::mesh::{MeshServer, MeshServerConfig};
+use crate::actors::system::{ControlPlane, start_kinds};
+use crate::config::Config;
+use crate::http::api::{Documents, Gateway, Health, ServerState, app, git_version};
+use crate::http::auth::{Authenticator, MASTERS, StaticUser};
+use crate::http::dashboard::Dashboard;
+use crate::http::listener::{Listener, ListenerConfig, serve};
+use crate::http::mesh_door::MeshDoor;
+use crate::http::pods::PodStreams;
+use crate::protocol::light::Light;
+use crate::protocol::openapi::{ListRule, OpenApi};
+use crate::protocol::resource::Resource;
+use crate::protocol::status::ApiError;
+use crate::storage::pki::{Pki, PkiConfig};
+use crate::storage::{Committer, RedbStore, Store};
+use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A running server.
+pub struct Server {
+    pub pki: Arc<Pki>,
+    pub plane: ControlPlane,
+    pub mesh: Arc<MeshServer>,
+    pub url: String,
+    listener: Listener,
+    committer: Committer,
+    committer_thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything; returns when requests are answered.
+    pub async fn start(config: &Config, data_dir: &Path, runtime: &tokio::runtime::Handle) -> Result<Server, CliError> {
+        let pki = Arc::new(open_pki(config, data_dir)?);
+        let admin_token = admin_token(data_dir)?;
+        let (committer, shelves, committer_thread) = open_store(data_dir)?;
+        let plane = start_kinds(&committer, shelves);
+        first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
+        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane)));
+        let heartbeats = Heartbeats::default();
+        let mesh = MeshServer::bind(MeshServerConfig {
+            address: SocketAddr::new(config.mesh.address, config.mesh.port),
+            pki: pki.clone(),
+            server: "server".into(),
+            service: Arc::new(MeshDoor::new(gateway.clone(), heartbeats.clone())),
+            runtime: runtime.clone(),
+        })
+        .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
+        let mesh = Arc::new(mesh);
+        let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
+        let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
+        let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
+        let url = format!("https://{}", reachable(listener.address));
+        write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
+        tokio::spawn(keep_certificates(pki.clone()));
+        Ok(Server { pki, plane, mesh, url, listener, committer, committer_thread })
+    }
+
+    /// Ends streams, closes the listener, and waits until everything acknowledged is on disk.
+    pub async fn stop(self) {
+        self.listener.stop().await;
+        self.committer.stop();
+        let thread = self.committer_thread;
+        // The thread ends once its queue is empty; joining it blocks, so not on this one.
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// How often certificates are looked at; they are renewed at two thirds of their life, months before their end.
+const CERTIFICATE_CHECK: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+
+/// Renews the server's certificate live, without a restart.
+async fn keep_certificates(pki: Arc<Pki>) {
+    let mut due = tokio::time::interval(CERTIFICATE_CHECK);
+    loop {
+        due.tick().await;
+        match pki.renew_if_due(crate::protocol::time::now()) {
+            Ok(true) => tracing::info!("the server's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the server's certificate could not be renewed"),
+        }
+    }
+}
+
+/// The address as somebody on this machine reaches it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = if address.ip().is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { address.ip() };
+    SocketAddr::new(ip, address.port())
+}
+
+fn open_pki(config: &Config, data_dir: &Path) -> Result<Pki, CliError> {
+    let (mut server_names, mut server_ips) = (Vec::new(), vec![IpAddr::V4(config.network.service_cidr.nth(1)), config.api.address]);
+    for name in &config.api.names {
+        match name.parse::<IpAddr>() {
+            Ok(address) => server_ips.push(address),
+            Err(_) => server_names.push(name.clone()),
+        }
+    }
+    server_ips.push(config.mesh.address);
+    server_ips.retain(|ip| !ip.is_unspecified());
+    let pki = PkiConfig { cluster_name: config.cluster.name.clone(), server_names, server_ips };
+    Pki::open_or_create(&data_dir.join("pki"), pki).map_err(CliError::usage)
+}
+
+fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves>, JoinHandle<()>), CliError> {
+    let store: Box<dyn Store> = Box::new(RedbStore::open(&data_dir.join("store.redb")).map_err(CliError::usage)?);
+    Committer::start(store, light_of).map_err(CliError::usage)
+}
+
+/// The light index of a stored object, when its kind has one.
+fn light_of(shelf: &str, body: &[u8]) -> Light {
+    let kind = match shelf {
+        // Kinds without an index are not even parsed.
+        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => {
+            crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf)
+        }
+        _ => None,
+    };
+    match (kind, serde_json::from_slice::<Value>(body)) {
+        (Some(kind), Ok(object)) => (kind.rules.light)(&object),
+        _ => Light::None,
+    }
+}
+
+/// What every cluster has from the start.
+async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
+    let served = kinds.find("", "namespaces").ok_or_else(|| ApiError::internal("namespaces are not served"))?;
+    for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+        let key = crate::protocol::meta::ObjectKey::new("", name);
+        if served.shelf.snapshot().get(&key).is_some() {
+            continue;
+        }
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        kinds.create(served, "", body, false).await?;
+    }
+    Ok(())
+}
+
+fn documents(config: &Config, plane: &ControlPlane) -> Documents {
+    let resources: Vec<&'static Resource> = crate::actors::kinds::all().into_iter().map(|k| &k.resource).collect();
+    let rules = Box::new(list_rule);
+    let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
+    let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
+    Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
+}
+
+async fn listen(
+    config: &Config,
+    pki: &Arc<Pki>,
+    plane: &ControlPlane,
+    gateway: Arc<Gateway>,
+    mesh: Arc<MeshServer>,
+    admin_token: &str,
+) -> Result<Listener, CliError> {
+    let stop = CancellationToken::new();
+    let mut users: Vec<StaticUser> =
+        config.users.iter().map(|u| StaticUser { token: u.token.clone(), name: u.name.clone(), groups: u.groups.clone() }).collect();
+    users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
+    let state = Arc::new(ServerState {
+        pods: PodStreams::new(gateway.clone(), mesh.clone()),
+        dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
+        gateway,
+        authenticator: Authenticator::new(users),
+        stop: stop.clone(),
+    });
+    let listener = ListenerConfig {
+        address: SocketAddr::new(config.api.address, config.api.port),
+        workers: config.api.workers,
+        tls: pki.https_server_config().map_err(CliError::failed)?,
+        stop,
+    };
+    serve(listener, move || app(state.clone()))
+        .await
+        .map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
+}
+
+/// What `/readyz` and `/metrics` say.
+struct ServerHealth {
+    kinds: Arc<Kinds>,
+    registry: crate::actors::base::Registry,
+}
+
+impl Health for ServerHealth {
+    fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let committed = self.kinds.shelves.committed();
+        let store = if committed > 0 { Ok(()) } else { Err("nothing was committed yet".to_string()) };
+        vec![("store", store)]
+    }
+
+    fn metrics(&self) -> String {
+        crate::http::api::metrics_text(&self.kinds, &self.registry)
+    }
+}
+
+/// Upstream's merge keys, for the published schema.
+fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {
+    let rule = crate::protocol::patch::list_rule(type_name, field)?;
+    let extension = |name: &str| rule.list_type.map(|t| t.extension()).filter(|(key, _)| *key == name).map_or("", |(_, value)| value);
+    Some(ListRule {
+        patch_strategy: rule.strategy.map_or("", |s| s.as_str()),
+        merge_key: rule.merge_key.unwrap_or_default(),
+        list_type: extension("x-kubernetes-list-type"),
+        map_keys: &rule.list_map_keys,
+        map_type: extension("x-kubernetes-map-type"),
+    })
+}

@@ -1,0 +1,214 @@
+//! The cluster file: what it may say, what holds when it says nothing, and how a mistake in it is told.
+mod error;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::protocol::net::Cidr;
+pub use error::ConfigError;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// The whole cluster file. Every field has a default; `config/cluster.yaml` documents each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Config {
+    pub cluster: Cluster,
+    pub api: Api,
+    pub mesh: Mesh,
+    pub network: Network,
+    pub node: Node,
+    pub images: Images,
+    pub users: Vec<User>,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Cluster {
+    /// Shown in kubeconfig contexts and the dashboard.
+    pub name: String,
+    /// The DNS domain of the cluster.
+    pub domain: String,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Api {
+    /// The address that the API listens on.
+    pub address: IpAddr,
+    pub port: u16,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Further names and addresses that the server's certificate is good for.
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Mesh {
+    /// The address that nodes connect to, by QUIC.
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Network {
+    /// Pods get their addresses from here; every node gets a part.
+    pub pod_cidr: Cidr,
+    /// Bits of a node's part: 24 gives 254 pods.
+    pub node_prefix: u8,
+    pub service_cidr: Cidr,
+    /// How pods reach pods of other nodes.
+    pub mode: NetworkMode,
+}
+
+/// How pods reach pods of other nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NetworkMode {
+    /// Plain routes; the nodes must share a link.
+    #[default]
+    HostGateway,
+    /// VXLAN over UDP port 8472.
+    Vxlan,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Node {
+    /// Empty: the machine's host name.
+    pub name: String,
+    /// Empty: found from the routing table.
+    pub address: Option<IpAddr>,
+    /// The bridge that pods are attached to; empty: made from the cluster's name and data directory.
+    pub bridge: String,
+    /// The cgroup under which pods live; empty: made like the bridge.
+    pub cgroup: String,
+    pub max_pods: u32,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Images {
+    /// Image names that are taken from elsewhere.
+    pub mirrors: Vec<Mirror>,
+    /// Registries that are spoken to without TLS.
+    pub insecure_registries: Vec<String>,
+}
+
+/// A rule: names that begin with `from` are looked up under `to`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Mirror {
+    pub from: String,
+    pub to: String,
+}
+
+/// Somebody who is known by a bearer token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct User {
+    pub name: String,
+    pub token: String,
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,impresario::actors=debug`.
+    pub level: String,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Cluster { name: "impresario".into(), domain: "cluster.local".into(), data_dir: "/var/lib/impresario".into() }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new() }
+    }
+}
+
+impl Default for Mesh {
+    fn default() -> Self {
+        Mesh { address: IpAddr::from([127, 0, 0, 1]), port: 6444 }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network {
+            pod_cidr: Cidr::new([10, 244, 0, 0], 16),
+            node_prefix: 24,
+            service_cidr: Cidr::new([10, 96, 0, 0], 12),
+            mode: NetworkMode::default(),
+        }
+    }
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node { name: String::new(), address: None, bridge: String::new(), cgroup: String::new(), max_pods: 110, labels: BTreeMap::new() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { level: "info".into() }
+    }
+}
+
+impl Config {
+    /// Reads and checks a cluster file.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
+        Config::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses and checks the text of a cluster file; `file` is for messages.
+    pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+        if text.trim().is_empty() {
+            return Ok(Config::default());
+        }
+        let document = serde_yaml::Deserializer::from_str(text);
+        let config: Result<Option<Config>, _> = serde_path_to_error::deserialize(document);
+        let config = config.map_err(|e| ConfigError::from_yaml(file, &e.path().to_string(), e.inner()))?;
+        let config = config.unwrap_or_default();
+        config.check(file)?;
+        Ok(config)
+    }
+
+    /// What the types alone cannot say.
+    fn check(&self, file: &str) -> Result<(), ConfigError> {
+        let wrong = |field: &str, why: String| Err(ConfigError::Invalid { file: file.into(), field: field.into(), why });
+        let network = &self.network;
+        if network.node_prefix <= network.pod_cidr.prefix || network.node_prefix > 30 {
+            let why = format!("must be between {} (more than podCidr's own) and 30", network.pod_cidr.prefix + 1);
+            return wrong("network.nodePrefix", why);
+        }
+        if network.pod_cidr.overlaps(&network.service_cidr) {
+            return wrong("network.serviceCidr", format!("overlaps podCidr {}", network.pod_cidr));
+        }
+        if self.node.bridge.len() > 15 {
+            return wrong("node.bridge", "a network interface's name has at most 15 bytes".into());
+        }
+        for (i, user) in self.users.iter().enumerate() {
+            if user.name.is_empty() || user.token.len() < 8 {
+                return wrong(&format!("users[{i}]"), "needs a name, and a token of at least 8 characters".into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! The one door: every request, over HTTPS or the mesh, passes here.
+use super::documents::Documents;
+use super::list::Selection;
+use super::options::Query;
+use super::path::{RequestPath, Target, parse_path};
+use super::watch::WatchStream;
+use crate::actors::kinds::{Kinds, Served};
+use crate::http::auth::{Action, User, authorize};
+use crate::protocol::status::ApiError;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A request to the API, free of its transport.
+#[derive(Clone, Debug, Default)]
+pub struct ApiRequest {
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
+    pub method: String,
+    pub path: String,
+    /// Without the question mark.
+    pub query: String,
+    pub accept: String,
+    pub content_type: String,
+    pub if_none_match: String,
+    pub accept_gzip: bool,
+    pub body: Bytes,
+}
+
+/// An answer of the API, free of its transport.
+pub enum Reply {
+    Whole(Answer),
+    Watch(Box<WatchStream>),
+}
+
+/// An answer with a body.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub code: u16,
+    pub content_type: &'static str,
+    pub body: Bytes,
+    pub etag: String,
+    pub gzip: bool,
+    /// For `Warning:` headers.
+    pub warnings: Vec<String>,
+}
+
+impl Answer {
+    pub fn json(code: u16, body: Bytes) -> Self {
+        Answer { code, content_type: "application/json", body, ..Default::default() }
+    }
+}
+
+/// Reads, writes and watches objects on behalf of users.
+pub struct Gateway {
+    pub kinds: Arc<Kinds>,
+    pub documents: Documents,
+}
+
+impl Gateway {
+    pub fn new(kinds: Arc<Kinds>, documents: Documents) -> Self {
+        Gateway { kinds, documents }
+    }
+
+    /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
+    pub async fn handle(&self, user: &User, request: ApiRequest) -> Result<Reply, ApiError> {
+        let path = parse_path(&request.path)?;
+        self.handle_at(user, request, path).await
+    }
+
+    /// The same for a transport that has looked at the path already.
+    pub async fn handle_at(&self, user: &User, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
+        match path {
+            RequestPath::Other => {
+                authorize(user, &Action::path(&request.method, &request.path))?;
+                self.documents.answer(&request).map(Reply::Whole)
+            }
+            RequestPath::Resource(target) => self.resource(user, &request, target).await,
+        }
+    }
+
+    async fn resource(&self, user: &User, request: &ApiRequest, target: Target) -> Result<Reply, ApiError> {
+        let query = &Query::parse(&request.query)?;
+        let verb = verb_of(&request.method, &target, query)?;
+        // Rights come first: whether something exists is nothing for strangers.
+        authorize(user, &Action::resource(verb, &target))?;
+        let served = self.find(&target)?;
+        self.check_shape(&served, &target, verb)?;
+        match verb {
+            "get" => self.get(&served, request, query, &target).map(Reply::Whole),
+            "list" => self.list(&served, request, query, &target).map(Reply::Whole),
+            "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
+            "create" => self.create(&served, request, query, &target).await.map(Reply::Whole),
+            "update" => self.update(&served, request, query, &target).await.map(Reply::Whole),
+            "patch" => self.patch(&served, request, query, &target).await.map(Reply::Whole),
+            "delete" => self.delete(&served, request, query, &target).await.map(Reply::Whole),
+            "deletecollection" => self.delete_collection(&served, request, query, &target).await.map(Reply::Whole),
+            other => Err(ApiError::method_not_supported(&target.group, &target.resource, other)),
+        }
+    }
+
+    /// The kind behind a path, or the plain 404 that upstream answers for paths it does not know.
+    pub fn find(&self, target: &Target) -> Result<Arc<Served>, ApiError> {
+        let found = self.kinds.find(&target.group, &target.resource);
+        let found = found.filter(|s| s.kind.resource.version == target.version);
+        found.cloned().ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))
+    }
+
+    fn check_shape(&self, served: &Served, target: &Target, verb: &str) -> Result<(), ApiError> {
+        let resource = &served.kind.resource;
+        let missing = || ApiError::new(404, "NotFound", "the server could not find the requested resource");
+        let verbs = match target.subresource.as_str() {
+            "" => resource.verbs,
+            name => resource.subresource(name).ok_or_else(missing)?.verbs,
+        };
+        if resource.namespaced && target.namespace.is_empty() && !matches!(verb, "list" | "watch") {
+            // The collection over all namespaces exists, for reading.
+            let readable = target.name.is_empty();
+            return Err(if readable { ApiError::method_not_supported(resource.group, resource.plural, verb) } else { missing() });
+        }
+        if !resource.namespaced && !target.namespace.is_empty() {
+            return Err(missing());
+        }
+        if !verbs.contains(&verb) {
+            return Err(ApiError::method_not_supported(resource.group, resource.plural, verb));
+        }
+        Ok(())
+    }
+}
+
+/// The API verb of a request.
+pub fn verb_of(method: &str, target: &Target, query: &Query) -> Result<&'static str, ApiError> {
+    let named = !target.name.is_empty();
+    Ok(match (method, named) {
+        ("GET" | "HEAD", _) if target.watch_prefix && target.subresource.is_empty() => "watch",
+        ("GET" | "HEAD", false) if query.flag("watch") => "watch",
+        ("GET" | "HEAD", true) => "get",
+        ("GET" | "HEAD", false) => "list",
+        ("POST", _) => "create",
+        ("PUT", true) => "update",
+        ("PATCH", true) => "patch",
+        ("DELETE", true) => "delete",
+        ("DELETE", false) => "deletecollection",
+        _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, &method.to_lowercase())),
+    })
+}
+
+impl Gateway {
+    /// The kind and the selection of a watch over the mesh, once the user may make it.
+    pub fn selected(
+        &self,
+        user: &User,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        query: [(&str, &str); 2],
+    ) -> Result<(Arc<Served>, Selection), ApiError> {
+        let served = self.kinds.find(group, resource).cloned();
+        let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
+        let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
+        authorize(user, &Action::resource("watch", &target))?;
+        let selection = Selection::parse(served.kind, namespace, "", &Query::of(query))?;
+        Ok((served, selection))
+    }
+}

@@ -1,0 +1,210 @@
+//! The HTTPS front of the gateway: actix in, actix out.
+use super::gateway::{Answer, ApiRequest, Gateway, Reply};
+use super::options::Query;
+use super::path::{RequestPath, parse_path};
+use super::watch::WatchStream;
+use super::{MAX_BODY, gateway};
+use crate::http::auth::{Action, Authenticator, User, authorize};
+use crate::http::dashboard::Dashboard;
+use crate::http::listener::PeerInfo;
+use crate::http::pods::PodStreams;
+use crate::protocol::status::ApiError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::unfold;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every worker shares.
+pub struct ServerState {
+    pub gateway: Arc<Gateway>,
+    pub authenticator: Authenticator,
+    pub pods: PodStreams,
+    pub dashboard: Dashboard,
+    /// Fired before the listener stops: streams end themselves.
+    pub stop: CancellationToken,
+}
+
+/// The application that one worker serves.
+pub fn app(
+    state: Arc<ServerState>,
+) -> App<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new().app_data(web::Data::from(state)).default_service(web::to(serve))
+}
+
+async fn serve(request: HttpRequest, payload: web::Payload, state: web::Data<ServerState>) -> HttpResponse {
+    match answer(request, payload, state.into_inner()).await {
+        Ok(response) => response,
+        Err(error) => error_response(&error),
+    }
+}
+
+async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerState>) -> Result<HttpResponse, ApiError> {
+    let user = authenticated(&request, &state)?;
+    if Dashboard::owns(request.path()) {
+        return state.dashboard.serve(&user, &request, payload).await;
+    }
+    let path = parse_path(request.path())?;
+    if let RequestPath::Resource(target) = &path
+        && PodStreams::owns(target)
+    {
+        let query = Query::parse(request.query_string())?;
+        let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
+        authorize(&user, &Action::resource(verb, target))?;
+        return state.pods.serve(&request, payload, &query, target, &state.stop).await;
+    }
+    let api_request = read_request(&request, payload).await?;
+    match state.gateway.handle_at(&user, api_request, path).await? {
+        Reply::Whole(answer) => Ok(whole(answer)),
+        Reply::Watch(stream) => Ok(watching(*stream, state.stop.clone())),
+    }
+}
+
+fn authenticated(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
+    let certificate = request.conn_data::<PeerInfo>().and_then(|p| p.certificate.as_deref());
+    let given = request.headers().get(header::AUTHORIZATION).map(|v| v.to_str().unwrap_or("unreadable"));
+    if certificate.is_none() && given.is_none() {
+        // A browser cannot set headers on a websocket: upstream takes the token from a subprotocol there, and so do we.
+        if let Some(token) = crate::http::dashboard::token_of(request.headers()) {
+            return state.authenticator.user(None, Some(&format!("Bearer {token}")));
+        }
+    }
+    state.authenticator.user(certificate, given)
+}
+
+async fn read_request(request: &HttpRequest, payload: web::Payload) -> Result<ApiRequest, ApiError> {
+    let text = |name: header::HeaderName| header_text(request.headers(), name);
+    Ok(ApiRequest {
+        method: request.method().as_str().to_string(),
+        path: request.path().to_string(),
+        query: request.query_string().to_string(),
+        accept: text(header::ACCEPT),
+        content_type: text(header::CONTENT_TYPE),
+        if_none_match: text(header::IF_NONE_MATCH),
+        accept_gzip: text(header::ACCEPT_ENCODING).contains("gzip"),
+        body: read_body(payload).await?,
+    })
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> String {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_string()
+}
+
+async fn read_body(mut payload: web::Payload) -> Result<Bytes, ApiError> {
+    let mut first = Bytes::new();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| ApiError::bad_request(format!("the body could not be read: {e}")))?;
+        if first.len() + body.len() + chunk.len() > MAX_BODY {
+            return Err(ApiError::too_large(format!("Request entity too large: limit is {MAX_BODY}")));
+        }
+        // Most bodies come in one piece, which is used as it is.
+        if first.is_empty() && body.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if body.is_empty() {
+            body.extend_from_slice(&std::mem::take(&mut first));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(if body.is_empty() { first } else { body.freeze() })
+}
+
+/// What every answer says about caching.
+const NOT_CACHED: HeaderValue = HeaderValue::from_static("no-cache, private");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+fn whole(answer: Answer) -> HttpResponse {
+    let mut response = builder(answer.code);
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
+    response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
+    if !answer.etag.is_empty() {
+        response.insert_header((header::ETAG, answer.etag));
+        response.insert_header((header::VARY, "Accept"));
+    }
+    if answer.gzip {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    for value in warning_headers(&answer.warnings) {
+        response.append_header((header::WARNING, value));
+    }
+    response.body(answer.body)
+}
+
+/// Upstream's bounds: when all warnings together pass the first, each is cut to the second, and the rest is left out.
+const ALL_WARNINGS: usize = 4 * 1024;
+const ONE_WARNING: usize = 256;
+
+/// `299 - "unknown field \"spec.foo\""`, within bounds that clients' header limits allow.
+fn warning_headers(warnings: &[String]) -> Vec<HeaderValue> {
+    let cut = warnings.iter().map(String::len).sum::<usize>() > ALL_WARNINGS;
+    let mut left = ALL_WARNINGS;
+    let mut values = Vec::new();
+    for warning in warnings {
+        let text = quoted(if cut { warning.get(..warning.floor_char_boundary(ONE_WARNING)).unwrap_or_default() } else { warning });
+        if cut && text.len() > left {
+            break;
+        }
+        left = left.saturating_sub(text.len());
+        values.extend(HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes()));
+    }
+    values
+}
+
+/// The inside of a quoted string in a header; what a header cannot hold becomes a space.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn watching(stream: WatchStream, stop: CancellationToken) -> HttpResponse {
+    let chunks = unfold((stream, stop), |(mut stream, stop)| async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop))),
+        }
+    });
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, JSON))
+        .insert_header((header::CACHE_CONTROL, NOT_CACHED))
+        .streaming(chunks)
+}
+
+/// An error as a `Status` body.
+pub fn error_response(error: &ApiError) -> HttpResponse {
+    let mut response = builder(error.code);
+    if let Some(details) = &error.details
+        && details.retry_after_seconds > 0
+    {
+        response.insert_header((header::RETRY_AFTER, details.retry_after_seconds.to_string()));
+    }
+    if error.code == 429 {
+        response.insert_header((header::RETRY_AFTER, "1"));
+    }
+    response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
+    response.insert_header((header::CONTENT_TYPE, JSON)).body(error.to_status().to_string())
+}
+
+fn builder(code: u16) -> HttpResponseBuilder {
+    HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+}

@@ -1,0 +1,235 @@
+//! `watch`: events from the commit path to one client, serialised once and coalesced per connection.
+use super::gateway::{ApiRequest, Gateway};
+use super::list::Selection;
+use super::options::{Query, invalid_options};
+use super::path::Target;
+use super::render;
+use crate::actors::kinds::{Kind, Served};
+use crate::protocol::status::{ApiError, FieldError};
+use crate::protocol::table::{Encoding, IncludeObject, Shape};
+use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Events that may wait for one client before it is cut off.
+const QUEUE: usize = 1024;
+/// Quiet for this long, a client that allows bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A chunk is sent once it holds this many bytes.
+const CHUNK: usize = 64 * 1024;
+/// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Nobody gets a watch for longer than this, whatever was asked for.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// A watch that is under way; every [`WatchStream::next`] is a chunk to send.
+pub struct WatchStream {
+    kind: &'static Kind,
+    shape: Shape,
+    include: IncludeObject,
+    source: Source,
+    initial: VecDeque<Arc<Entry>>,
+    /// The revision of the list that `initial` came from, when its end must be announced.
+    initial_end: Option<u64>,
+    bookmarks: bool,
+    columns_sent: bool,
+    deadline: Instant,
+}
+
+/// Where the next chunk comes from.
+enum Source {
+    Live(Box<Subscription>),
+    /// One last event, then the end.
+    Refused(ApiError),
+    Ended,
+}
+
+impl Gateway {
+    /// Starts a watch; `sendInitialEvents`, resuming and bookmarks as upstream has them.
+    pub(super) fn watch(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<WatchStream, ApiError> {
+        check_options(query)?;
+        let selection = Selection::parse(served.kind, &target.namespace, &target.name, query)?;
+        let media = render::media(&request.accept)?;
+        if media.encoding == Encoding::Yaml {
+            return Err(ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json;stream=watch"));
+        }
+        let initial = query.flag("sendInitialEvents");
+        let revision = revision_of(query)?;
+        // No revision, or 0, means: what there is, then what comes; sendInitialEvents=false means: only what comes.
+        let from_now = initial || (revision == 0 && query.get("sendInitialEvents").is_empty());
+        let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
+        let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
+        let mut stream = WatchStream {
+            kind: served.kind,
+            shape: media.shape,
+            include: render::include(query)?,
+            source: Source::Ended,
+            initial: VecDeque::new(),
+            initial_end: None,
+            bookmarks: query.flag("allowWatchBookmarks"),
+            columns_sent: false,
+            deadline: Instant::now() + seconds.map_or_else(some_while, |s| Duration::from_secs(s).min(MAX_TIMEOUT)),
+        };
+        let (namespace, name, filter) = (selection.namespace.clone(), selection.name.clone(), selection.filter.clone());
+        let Ok(mut subscription) = served.shelf.hub().subscribe(start, namespace, name, filter, QUEUE) else {
+            // Upstream says so within the stream: clients treat an error of the request itself as worth a retry.
+            let why = format!("too old resource version: {revision} ({})", self.kinds.shelves.committed());
+            stream.source = Source::Refused(ApiError::expired(why));
+            return Ok(stream);
+        };
+        let snapshot = subscription.initial.take().filter(|_| from_now);
+        stream.initial = snapshot.map(|s| super::read::page(&s, &selection, None, 0).0).unwrap_or_default().into();
+        stream.initial_end = (initial && stream.bookmarks).then_some(subscription.from);
+        stream.source = Source::Live(Box::new(subscription));
+        Ok(stream)
+    }
+
+    /// What shelves a watch reads from; for bookmarks of idle kinds.
+    pub fn shelves(&self) -> &Arc<Shelves> {
+        &self.kinds.shelves
+    }
+}
+
+/// A time between the default and twice that, so that watches which began together do not end together.
+fn some_while() -> Duration {
+    let mut bytes = [0u8; 2];
+    // Without randomness they end together, which is not worth a refusal.
+    let _ = getrandom::fill(&mut bytes);
+    DEFAULT_TIMEOUT + DEFAULT_TIMEOUT.mul_f64(f64::from(u16::from_le_bytes(bytes)) / 65536.0)
+}
+
+fn revision_of(query: &Query) -> Result<u64, ApiError> {
+    match query.get("resourceVersion") {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| {
+            let why = format!("strconv.ParseUint: parsing \"{text}\": invalid syntax");
+            ApiError::bad_request(format!("resourceVersion: Invalid value: \"{text}\": {why}"))
+        }),
+    }
+}
+
+/// What upstream refuses of the options of a watch.
+fn check_options(query: &Query) -> Result<(), ApiError> {
+    let given = !query.get("sendInitialEvents").is_empty();
+    let matching = query.get("resourceVersionMatch");
+    let mut errors = Vec::new();
+    if given && matching != "NotOlderThan" {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(FieldError::forbidden("resourceVersionMatch", why));
+    }
+    if !given && !matching.is_empty() {
+        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        errors.push(FieldError::forbidden("resourceVersionMatch", why));
+    }
+    if !matches!(matching, "" | "NotOlderThan") {
+        errors.push(FieldError::not_supported("resourceVersionMatch", matching, &["NotOlderThan"]));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
+}
+
+impl WatchStream {
+    /// The next chunk, never an empty one; `None` ends the stream.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        while out.len() < CHUNK {
+            let Some(entry) = self.initial.pop_front() else { break };
+            self.write(&mut out, EventKind::Added, &entry);
+        }
+        if self.initial.is_empty()
+            && let Some(revision) = self.initial_end.take()
+        {
+            self.bookmark(&mut out, revision, true);
+        }
+        while out.is_empty() {
+            match std::mem::replace(&mut self.source, Source::Ended) {
+                Source::Live(subscription) => self.live(&mut out, subscription).await,
+                Source::Refused(error) => self.line(&mut out, "ERROR", error.to_status().to_string().as_bytes()),
+                Source::Ended => return None,
+            }
+        }
+        Some(out.freeze())
+    }
+
+    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over.
+    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let next = if left.is_zero() { None } else { tokio::time::timeout(BOOKMARK_EVERY.min(left), subscription.next()).await.ok() };
+        match next {
+            Some(Next::Batch(deliveries)) => {
+                for delivery in &deliveries {
+                    self.deliver(out, delivery);
+                }
+            }
+            Some(Next::Lagged) => {
+                self.source = Source::Refused(ApiError::expired("The resourceVersion for the provided watch is too old."));
+                return;
+            }
+            None => {
+                // The last words of a watch tell from where to go on.
+                if let Some(revision) = subscription.bookmark().filter(|_| self.bookmarks) {
+                    self.bookmark(out, revision, false);
+                }
+                if self.deadline <= Instant::now() {
+                    return;
+                }
+            }
+        }
+        self.source = Source::Live(subscription);
+    }
+
+    fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
+        if self.shape == Shape::Object {
+            out.put_slice(&delivery.line());
+            return;
+        }
+        self.write(out, delivery.kind, &delivery.event.entry.clone());
+    }
+
+    fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Entry) {
+        let word = match kind {
+            EventKind::Added => "ADDED",
+            EventKind::Modified => "MODIFIED",
+            EventKind::Deleted => "DELETED",
+        };
+        let body = match self.shape {
+            Shape::Object => entry.served(),
+            Shape::Table(version) => {
+                let columns = !std::mem::replace(&mut self.columns_sent, true);
+                render::table_of_one(self.kind, entry, version, self.include, columns)
+            }
+            Shape::PartialObject(version) => render::partial(entry, version),
+        };
+        self.line(out, word, &body);
+    }
+
+    fn bookmark(&mut self, out: &mut BytesMut, revision: u64, initial_end: bool) {
+        let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
+        if initial_end {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+        }
+        let resource = &self.kind.resource;
+        let object = match self.shape {
+            Shape::PartialObject(version) => {
+                json!({ "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata })
+            }
+            Shape::Table(version) => json!({
+                "kind": "Table", "apiVersion": version.api_version(), "metadata": { "resourceVersion": revision.to_string() },
+                "columnDefinitions": null, "rows": [{ "cells": [], "object": { "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": metadata } }],
+            }),
+            Shape::Object => json!({ "kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata }),
+        };
+        self.line(out, "BOOKMARK", object.to_string().as_bytes());
+    }
+
+    fn line(&self, out: &mut BytesMut, word: &str, object: &[u8]) {
+        out.put_slice(b"{\"type\":\"");
+        out.put_slice(word.as_bytes());
+        out.put_slice(b"\",\"object\":");
+        out.put_slice(object);
+        out.put_slice(b"}\n");
+    }
+}

@@ -1,0 +1,149 @@
+//! Finds fields that a JSON body gives twice: serde keeps the last one silently, upstream says so.
+use super::MAX_STRICT_FINDINGS;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+/// Objects with more keys than this use a hash set instead of comparing with each earlier key.
+const SMALL_OBJECT: usize = 24;
+
+/// Paths of the keys that occur more than once in their object. Fails on a body that isn't JSON or is nested deeper than the
+/// parser's 128 levels (which the typed parse doesn't notice inside unknown fields).
+pub(super) fn duplicates(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+    let mut found = Vec::new();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    Walk { path: &Trail::Root, found: &mut found }.deserialize(&mut json)?;
+    Ok(found)
+}
+
+enum Trail<'a> {
+    Root,
+    Key(&'a Trail<'a>, &'a str),
+    Index(&'a Trail<'a>, usize),
+}
+
+impl Trail<'_> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Trail::Root => {}
+            Trail::Key(parent, key) => {
+                parent.write(out);
+                if !out.is_empty() {
+                    out.push('.');
+                }
+                out.push_str(key);
+            }
+            Trail::Index(parent, index) => {
+                parent.write(out);
+                out.push_str(&format!("[{index}]"));
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    path: &'a Trail<'a>,
+    found: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while seq.next_element_seed(Walk { path: &Trail::Index(self.path, index), found: &mut *self.found })?.is_some() {
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = Seen::default();
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let here = Trail::Key(self.path, &key);
+            if seen.contains(&key) && self.found.len() < MAX_STRICT_FINDINGS {
+                let mut text = String::new();
+                here.write(&mut text);
+                if !self.found.contains(&text) {
+                    self.found.push(text);
+                }
+            }
+            map.next_value_seed(Walk { path: &here, found: &mut *self.found })?;
+            seen.insert(key);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Seen<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Seen<'de> {
+    fn contains(&self, key: &str) -> bool {
+        self.few.iter().any(|k| k == key) || (!self.many.is_empty() && self.many.contains(key))
+    }
+
+    fn insert(&mut self, key: Cow<'de, str>) {
+        if self.few.len() < SMALL_OBJECT {
+            self.few.push(key);
+        } else {
+            self.many.insert(key);
+        }
+    }
+}
+
+/// A key, borrowed from the body unless it has escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_string())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}

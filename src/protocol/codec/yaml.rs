@@ -1,0 +1,158 @@
+//! YAML bodies. The only file that knows which YAML library is used.
+use super::DecodeError;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::cell::Cell;
+use std::fmt;
+
+/// Values that one body may expand to: aliases multiply, so the size of the text is no bound.
+const MAX_NODES: usize = 1_000_000;
+/// As deep as JSON bodies may be.
+const MAX_DEPTH: usize = 128;
+/// Documents in one stream.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// One YAML document as JSON bytes. A key given twice, a custom tag, or an expansion without bound is an error.
+pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let budget = Cell::new(MAX_NODES);
+    let value = node(&budget).deserialize(serde_yaml::Deserializer::from_slice(body)).map_err(fault)?;
+    serde_json::to_vec(&value).map_err(|e| DecodeError::Yaml(e.to_string()))
+}
+
+/// All documents of a stream (`---` between them), empty ones left out.
+pub fn yaml_documents(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
+    let budget = Cell::new(MAX_NODES);
+    let mut documents = Vec::new();
+    for (count, document) in serde_yaml::Deserializer::from_slice(body).enumerate() {
+        if count >= MAX_DOCUMENTS {
+            return Err(DecodeError::Yaml(format!("more than {MAX_DOCUMENTS} documents")));
+        }
+        let value = node(&budget).deserialize(document).map_err(fault)?;
+        if !value.is_null() {
+            documents.push(value);
+        }
+    }
+    Ok(documents)
+}
+
+fn fault(error: serde_yaml::Error) -> DecodeError {
+    let text = error.to_string();
+    let place = error.location().map(|l| format!("line {}: ", l.line())).unwrap_or_default();
+    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+    DecodeError::Yaml(format!("yaml: {place}{said}"))
+}
+
+fn node(budget: &Cell<usize>) -> Node<'_> {
+    Node { budget, depth: MAX_DEPTH }
+}
+
+/// Builds a JSON value within a budget of nodes and levels.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    budget: &'a Cell<usize>,
+    depth: usize,
+}
+
+impl<'a> Node<'a> {
+    fn spend<E: Error>(&self) -> Result<(), E> {
+        let left = self.budget.get().checked_sub(1).ok_or_else(|| E::custom("document contains excessive aliasing"))?;
+        self.budget.set(left);
+        Ok(())
+    }
+
+    fn inner<E: Error>(&self) -> Result<Node<'a>, E> {
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("exceeded max depth"))?;
+        Ok(Node { budget: self.budget, depth })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.spend()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plain value")
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Value, E> {
+        // JSON written by upstream has no `.0`: such a number must still pass as an integer.
+        if v.fract() == 0.0 && v.abs() < 9.0e15 {
+            return Ok((v as i64).into());
+        }
+        Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom(format!("unsupported value: {v}")))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut members = Map::new();
+        let mut bases = Vec::new();
+        while let Some(key) = map.next_key_seed(inner)? {
+            let key = match key {
+                Value::String(key) => key,
+                Value::Number(_) | Value::Bool(_) => key.to_string(),
+                other => return Err(A::Error::custom(format!("unsupported map key: {other}"))),
+            };
+            if members.contains_key(&key) {
+                return Err(A::Error::custom(format!("key \"{key}\" already set in map")));
+            }
+            let value = map.next_value_seed(inner)?;
+            if key == "<<" {
+                bases.push(value);
+            } else {
+                members.insert(key, value);
+            }
+        }
+        bases.into_iter().for_each(|base| merge_key(&mut members, base));
+        Ok(members.into())
+    }
+}
+
+/// `<<: *base`: members of the base that the map doesn't state itself.
+fn merge_key(members: &mut Map<String, Value>, base: Value) {
+    match base {
+        Value::Object(base) => {
+            for (key, value) in base {
+                members.entry(key).or_insert(value);
+            }
+        }
+        Value::Array(bases) => bases.into_iter().for_each(|b| merge_key(members, b)),
+        _ => {}
+    }
+}

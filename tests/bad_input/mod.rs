@@ -1,0 +1,4 @@
+//! Whatever comes in wrong gets a clear message, and nothing is lost by it.
+mod api;
+mod cli;
+mod images;
