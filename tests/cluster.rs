@@ -6,6 +6,7 @@ use crate::run::{Run, run, wait, wait_for};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -54,6 +55,10 @@ impl Cluster {
     /// Makes the directories without starting anything.
     pub fn prepare(options: Options) -> Cluster {
         let directory = tempfile::Builder::new().prefix("impresario-").tempdir().expect("a temporary directory");
+        let mut options = options;
+        if !options.no_node && options.config.is_empty() {
+            options.config = own_addresses();
+        }
         if !options.config.is_empty() {
             std::fs::write(directory.path().join("cluster.yaml"), &options.config).expect("write cluster.yaml");
         }
@@ -87,15 +92,21 @@ impl Cluster {
             if let Some(status) = self.child.lock().expect("no panic while held").as_mut().and_then(|c| c.try_wait().ok().flatten()) {
                 panic!("the server ended ({status}):\n{}", self.log_tail());
             }
-            self.kubeconfig().exists().then(|| self.client().get("/readyz").is_ok_and(|a| a.status == 200)).filter(|ok| *ok)
+            let answers = || self.client().get("/readyz").is_ok_and(|a| a.status == 200);
+            (self.says_ready() && answers()).then_some(())
         };
         if self.options.netns.is_some() {
-            // Not reachable from this network namespace; the file is written once requests are answered.
-            wait_for("admin.kubeconfig", START_LIMIT, || self.kubeconfig().exists().then_some(()));
+            // Not reachable from this network namespace.
+            wait_for("the cluster says that it is ready", START_LIMIT, || self.says_ready().then_some(()));
         } else {
             wait_for(&format!("{} is ready; see {}", self.options.name, self.log_file().display()), START_LIMIT, ready);
         }
         begin.elapsed()
+    }
+
+    /// The process has written its kubeconfig and declared itself ready; marks of an earlier one are removed at its start.
+    fn says_ready(&self) -> bool {
+        self.kubeconfig().exists() && self.data_dir().join("ready").exists()
     }
 
     /// Ends the server at once, as a power cut would; its containers stay.
@@ -189,6 +200,15 @@ impl Drop for Cluster {
         }
         self.purge();
     }
+}
+
+/// A cluster file with a range of pod addresses that is not the default and not another test's: two nodes of one machine,
+/// whoever else started one, must not route the same addresses.
+pub fn own_addresses() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // 10.128 to 10.239: clear of the default range of Services (10.96 to 10.111) and of the default podCidr, 10.244.
+    let second = 128 + (std::process::id().wrapping_mul(7) + NEXT.fetch_add(1, Ordering::Relaxed)) % 112;
+    format!("network: {{ podCidr: 10.{second}.0.0/16 }}\n")
 }
 
 /// The cluster that most tests use, with the quickstart and the busybox image. Nobody may stop it.

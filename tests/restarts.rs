@@ -13,12 +13,9 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// An address range of its own: two nodes of one machine must not route the same addresses.
-const OTHER_CIDR: &str = "network: { podCidr: 10.201.0.0/16 }\n";
-
 #[test]
 fn containers_outlive_the_agent_and_are_adopted() {
-    let cluster = Cluster::prepare(Options { name: "adopt", config: OTHER_CIDR.into(), ..Options::default() });
+    let cluster = Cluster::prepare(Options { name: "adopt", ..Options::default() });
     busybox::import(&cluster, IMAGE);
     cluster.spawn();
     cluster.wait_ready();
@@ -60,7 +57,7 @@ fn up_and_down_as_a_user_does_it() {
     // The other cluster of this machine must not notice.
     let neighbour = shared().kubectl(newest(), "default");
     neighbour.ok("get nodes");
-    let cluster = Cluster::prepare(Options { name: "daemon", config: OTHER_CIDR.replace("201", "202"), ..Options::default() });
+    let cluster = Cluster::prepare(Options { name: "daemon", ..Options::default() });
     let config = cluster.scratch().join("cluster.yaml");
     let up = format!("up --quickstart --api-port 0 --mesh-port 0 --config {}", config.display());
 

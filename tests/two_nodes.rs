@@ -103,7 +103,6 @@ fn a_second_machine_joins() {
     let address = format!("{SERVER}:6444");
     let joined = Joined::start(&cluster, &cable.second, "second", &data_dir, &address, &token);
     wait_for("both nodes", SOON, || (ready_nodes(&kubectl) == ["first", "second"]).then_some(()));
-    kubectl.ok("wait --for=condition=Ready node/second --timeout=60s");
 
     pods_on_both(&kubectl);
     wrong_guests(&cluster, &cable, &token, &address);

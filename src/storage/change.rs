@@ -39,6 +39,9 @@ pub enum Op {
     Check(Guard),
 }
 
+/// A custom guard's function: what is at the key decides.
+pub type Condition = dyn Fn(Option<&Entry>) -> Result<(), ApiError> + Send + Sync;
+
 /// A condition on an object that the commit doesn't write.
 #[derive(Clone)]
 pub enum Guard {
@@ -48,7 +51,7 @@ pub enum Guard {
     /// for other words.
     Live,
     /// Any condition. It runs on the committer thread: cheap, without waiting.
-    Custom(Arc<dyn Fn(Option<&Entry>) -> Result<(), ApiError> + Send + Sync>),
+    Custom(Arc<Condition>),
 }
 
 /// One step of a commit.

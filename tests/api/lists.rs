@@ -1,12 +1,40 @@
 //! Lists: selectors, pages, versions.
-use super::{Place, map, names, pod};
+use super::client::Answer;
+use super::{Place, names, pod};
 use serde_json::{Value, json};
+
+/// Leases: no controller puts any into a new namespace.
+struct Leases {
+    place: Place,
+    path: String,
+}
+
+impl Leases {
+    async fn new() -> Leases {
+        let place = Place::new().await;
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", place.namespace);
+        Leases { place, path }
+    }
+
+    async fn make(&self, name: &str, holder: &str, labels: Value) -> Value {
+        self.place.api.post(&self.path, &lease(name, holder, labels)).await.ok()
+    }
+
+    async fn ask(&self, query: &str) -> Answer {
+        self.place.api.get(&format!("{}?{query}", self.path)).await
+    }
+}
+
+fn lease(name: &str, holder: &str, labels: Value) -> Value {
+    json!({ "metadata": { "name": name, "labels": labels }, "spec": { "holderIdentity": holder } })
+}
 
 #[tokio::test]
 async fn selectors_choose() {
-    let place = Place::new().await;
+    let leases = Leases::new().await;
+    let place = &leases.place;
     for (name, labels) in [("a", json!({ "t": "x", "n": "1" })), ("b", json!({ "t": "y" })), ("c", json!({}))] {
-        place.map(name, "1", labels).await;
+        leases.make(name, "1", labels).await;
     }
     let table: [(&str, &[&str]); 10] = [
         ("labelSelector=t%3Dx", &["a"]),
@@ -21,11 +49,11 @@ async fn selectors_choose() {
         ("fieldSelector=metadata.name%3Da&labelSelector=t%3Dy", &[]),
     ];
     for (query, expected) in table {
-        let list = place.api.get(&format!("{}?{query}", place.maps)).await.ok();
+        let list = leases.ask(query).await.ok();
         assert_eq!(names(&list), expected, "{query}");
-        assert!(list["items"].is_array() && list["kind"] == "ConfigMapList");
+        assert!(list["items"].is_array() && list["kind"] == "LeaseList");
     }
-    let all = place.api.get("/api/v1/configmaps?fieldSelector=metadata.name%3Db").await.ok();
+    let all = place.api.get("/apis/coordination.k8s.io/v1/leases?fieldSelector=metadata.name%3Db").await.ok();
     assert!(names(&all).contains(&"b".to_string()));
     let pods = place.path("pods");
     place.api.post(&pods, &pod("p")).await.ok();
@@ -34,71 +62,73 @@ async fn selectors_choose() {
     {
         assert_eq!(names(&place.api.get(&format!("{pods}?fieldSelector={query}")).await.ok()).len(), count, "{query}");
     }
-    let refused = place.api.get(&format!("{}?fieldSelector=spec.nonsense%3D1", place.maps)).await.refused(400, "BadRequest");
+    let refused = leases.ask("fieldSelector=spec.nonsense%3D1").await.refused(400, "BadRequest");
     assert_eq!(refused, "field label not supported: spec.nonsense");
-    let refused = place.api.get(&format!("{}?labelSelector=a%3D%3D%3Db", place.maps)).await.refused(400, "BadRequest");
+    let refused = leases.ask("labelSelector=a%3D%3D%3Db").await.refused(400, "BadRequest");
     assert!(refused.starts_with("unable to parse requirement: ") && refused.matches("unable to parse").count() == 1, "{refused}");
 }
 
 #[tokio::test]
 async fn pages_show_one_moment_while_writes_go_on() {
-    let place = Place::new().await;
+    let leases = Leases::new().await;
+    let place = &leases.place;
     for i in 0..25 {
-        place.map(&format!("m{i:02}"), "old", Value::Null).await;
+        leases.make(&format!("m{i:02}"), "old", Value::Null).await;
     }
-    let first = place.api.get(&format!("{}?limit=10", place.maps)).await.ok();
+    let first = leases.ask("limit=10").await.ok();
     assert_eq!((names(&first).len(), &first["metadata"]["remainingItemCount"]), (10, &json!(15)));
-    place.api.delete(&format!("{}/m12", place.maps)).await.ok();
-    place.map("m11a", "new", Value::Null).await;
-    place.api.put(&format!("{}/m15", place.maps), &map("m15", "new", Value::Null)).await.ok();
+    place.api.delete(&format!("{}/m12", leases.path)).await.ok();
+    leases.make("m11a", "new", Value::Null).await;
+    place.api.put(&format!("{}/m15", leases.path), &lease("m15", "new", Value::Null)).await.ok();
 
     let (mut seen, mut list) = (names(&first), first.clone());
     let mut values = Vec::new();
     while let Some(token) = list["metadata"]["continue"].as_str().map(str::to_string) {
-        list = place.api.get(&format!("{}?limit=10&continue={token}", place.maps)).await.ok();
+        list = leases.ask(&format!("limit=10&continue={token}")).await.ok();
         assert_eq!(list["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
         seen.extend(names(&list));
-        values.extend(list["items"].as_array().expect("items").iter().map(|i| i["data"]["k"].clone()));
+        values.extend(list["items"].as_array().expect("items").iter().map(|i| i["spec"]["holderIdentity"].clone()));
     }
     assert_eq!(seen, (0..25).map(|i| format!("m{i:02}")).collect::<Vec<_>>());
     assert!(values.iter().all(|v| v == "old"), "{values:?}");
-    assert_eq!(names(&place.api.get(&format!("{}?resourceVersion=0", place.maps)).await.ok()).len(), 25);
+    assert_eq!(names(&leases.ask("resourceVersion=0").await.ok()).len(), 25);
 
-    let filtered = place.api.get(&format!("{}?limit=2&labelSelector=%21none", place.maps)).await.ok();
+    let filtered = leases.ask("limit=2&labelSelector=%21none").await.ok();
     assert!(filtered["metadata"]["continue"].is_string() && filtered["metadata"].get("remainingItemCount").is_none(), "{filtered}");
     let token = filtered["metadata"]["continue"].as_str().unwrap_or_default();
-    let both = format!("{}?continue={token}&resourceVersion=5", place.maps);
-    assert_eq!(place.api.get(&both).await.refused(400, "BadRequest"), "specifying resource version is not allowed when using continue");
-    place.api.get(&format!("{}?continue=nonsense", place.maps)).await.refused(400, "BadRequest");
+    let both = format!("continue={token}&resourceVersion=5");
+    assert_eq!(leases.ask(&both).await.refused(400, "BadRequest"), "specifying resource version is not allowed when using continue");
+    leases.ask("continue=nonsense").await.refused(400, "BadRequest");
 }
 
 #[tokio::test]
 async fn an_old_token_expires() {
-    let place = Place::new().await;
+    let leases = Leases::new().await;
+    let place = &leases.place;
     for i in 0..3 {
-        place.map(&format!("m{i}"), "1", Value::Null).await;
+        leases.make(&format!("m{i}"), "1", Value::Null).await;
     }
-    let first = place.api.get(&format!("{}?limit=1", place.maps)).await.ok();
+    let first = leases.ask("limit=1").await.ok();
     let token = first["metadata"]["continue"].as_str().expect("a token").to_string();
     // More pagings than are remembered, each of its own moment.
     for i in 0..70 {
-        place.api.put(&format!("{}/m0", place.maps), &map("m0", &format!("v{i}"), Value::Null)).await.ok();
-        place.api.get(&format!("{}?limit=1", place.maps)).await.ok();
+        place.api.put(&format!("{}/m0", leases.path), &lease("m0", &format!("v{i}"), Value::Null)).await.ok();
+        leases.ask("limit=1").await.ok();
     }
-    let refused = place.api.get(&format!("{}?limit=1&continue={token}", place.maps)).await.refused(410, "Expired");
+    let refused = leases.ask(&format!("limit=1&continue={token}")).await.refused(410, "Expired");
     assert!(refused.starts_with("The provided continue parameter is too old to display a consistent list result."), "{refused}");
 }
 
 #[tokio::test]
 async fn versions_say_how_new_a_list_must_be() {
-    let place = Place::new().await;
-    let made = place.map("m", "1", Value::Null).await;
+    let leases = Leases::new().await;
+    let made = leases.make("m", "1", Value::Null).await;
     let version: u64 = made["metadata"]["resourceVersion"].as_str().expect("a version").parse().expect("a number");
-    let ask = async |query: String| place.api.get(&format!("{}?{query}", place.maps)).await;
+    let ask = async |query: String| leases.ask(&query).await;
     for query in ["resourceVersion=0".to_string(), format!("resourceVersion={version}&resourceVersionMatch=NotOlderThan")] {
         assert_eq!(names(&ask(query).await.ok()), ["m"]);
     }
-    let now = place.revision().await;
+    let now = leases.ask("limit=1").await.ok()["metadata"]["resourceVersion"].as_str().expect("a revision").to_string();
     let exact = ask(format!("resourceVersion={now}&resourceVersionMatch=Exact")).await.ok();
     assert_eq!((exact["metadata"]["resourceVersion"].as_str(), names(&exact)), (Some(now.as_str()), vec!["m".to_string()]));
     let future = ask(format!("resourceVersion={}", version + 1_000_000)).await;

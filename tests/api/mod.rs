@@ -53,7 +53,11 @@ impl Place {
         let namespace = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let api = admin();
         api.post("/api/v1/namespaces", &json!({ "metadata": { "name": namespace } })).await.ok();
-        Place { api, maps: format!("/api/v1/namespaces/{namespace}/configmaps"), namespace }
+        let maps = format!("/api/v1/namespaces/{namespace}/configmaps");
+        // Every namespace is given this one; it shall not come in between.
+        let given = format!("{maps}?watch=1&fieldSelector=metadata.name%3Dkube-root-ca.crt");
+        assert_eq!(api.watch(&given).await.line().await, "ADDED kube-root-ca.crt");
+        Place { api, maps, namespace }
     }
 
     /// The path of another kind in the namespace.
@@ -77,8 +81,10 @@ fn map(name: &str, value: &str, labels: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels }, "data": { "k": value } })
 }
 
+/// A pod that no scheduler looks at, so that nobody but the test changes it.
 fn pod(name: &str) -> Value {
-    json!({ "metadata": { "name": name, "labels": { "app": "x" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } })
+    let spec = json!({ "schedulerName": "nobody", "containers": [{ "name": "c", "image": "i" }] });
+    json!({ "metadata": { "name": name, "labels": { "app": "x" } }, "spec": spec })
 }
 
 /// The names in a list.

@@ -105,16 +105,19 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        for entry in std::fs::read_dir(self.dir.path().join("state")).into_iter().flatten().flatten() {
-            let state = impresario::runtime::containers::state::StateDir::new(entry.path());
-            let running =
-                impresario::runtime::containers::state::read_json::<impresario::runtime::containers::state::Running>(&state.running());
-            if let Ok(Some(running)) = running
-                && let Ok(pidfd) = impresario::runtime::containers::process::open(running.pid, running.pid_start)
-            {
-                let _ = impresario::runtime::containers::process::signal(&pidfd, 9);
-            }
+        let cgroups = cgroup::Cgroups::detect().expect("cgroups");
+        let entries = std::fs::read_dir(self.dir.path().join("state")).into_iter().flatten().flatten();
+        let mut paths: Vec<String> = entries.map(|e| format!("{}/{}", self.sandbox.pod_cgroup, e.file_name().to_string_lossy())).collect();
+        paths.iter().for_each(|path| while !cgroups.kill_all(path) {});
+        // Shims end with their containers, a moment later.
+        let shims = format!("{}/shims", self.cgroup_root);
+        let in_shims = || cgroups.directory("memory", &shims).and_then(|d| std::fs::read_to_string(d.join("cgroup.procs")).ok());
+        let begin = std::time::Instant::now();
+        while in_shims().is_some_and(|t| !t.is_empty()) && begin.elapsed() < LIMIT {
+            std::thread::sleep(Duration::from_millis(5));
         }
+        paths.extend([self.sandbox.pod_cgroup.clone(), format!("{}/burstable", self.cgroup_root), shims, self.cgroup_root.clone()]);
+        paths.iter().for_each(|path| drop(cgroups.remove(path)));
         for name in ["net", "ipc", "uts"] {
             let _ = umount2(&self.dir.path().join(name), MntFlags::MNT_DETACH);
         }

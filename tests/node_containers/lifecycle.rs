@@ -187,14 +187,21 @@ async fn the_pods_parts_are_visible_and_its_ports_reachable() {
     }
     assert!(lines.iter().any(|l| l.contains("domainname")), "/proc/sys is read-only: {lines:?}");
 
-    f.start(f.script("server", "echo up; echo answer | nc -l -p 8080 -s 127.0.0.1")).await;
+    f.start(f.script("server", "echo up; echo answer | nc -l -p 8080")).await;
     wait_for_log(&f, "server", "up").await;
-    let mut stream = None;
-    while stream.is_none() {
-        stream = dial(f.sandbox.net.clone(), 8080).await.ok();
-    }
+    let net = f.sandbox.net.clone();
+    // It says "up" a moment before it listens.
+    let dialling = async {
+        loop {
+            match dial(net.clone(), 8080).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let mut stream = tokio::time::timeout(super::fixture::LIMIT, dialling).await.expect("a server in time");
     let mut text = String::new();
-    tokio::io::AsyncReadExt::read_to_string(&mut stream.expect("a stream"), &mut text).await.expect("an answer");
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut text).await.expect("an answer");
     assert_eq!(text, "answer\n");
     assert!(dial(f.sandbox.net.clone(), 8081).await.is_err());
 }

@@ -20,6 +20,9 @@ mod service;
 mod service_account;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use actor::{KindActor, KindMessage};
 pub use cluster::{Kinds, Served, WriteLimits};
 pub use columns::Column;

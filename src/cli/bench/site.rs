@@ -4,6 +4,7 @@ use super::kubeconfig::Access;
 use super::{CliError, Load};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A namespace of our own.
 pub(super) struct Site {
@@ -47,12 +48,23 @@ impl Site {
     pub async fn run<T>(mut self, work: impl AsyncFnOnce(&Site) -> Result<T, CliError>) -> Result<T, CliError> {
         let outcome = tokio::select! {
             outcome = work(&self) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(CliError::failed("interrupted")),
+            () = interrupted() => Err(CliError::failed("interrupted")),
         };
         let removal = self.client.call(Call::delete(format!("/api/v1/namespaces/{}", self.namespace))).await;
         if let Err(error) = removal {
             eprintln!("impresario: the namespace {} is still there: {error}", self.namespace);
         }
         outcome
+    }
+}
+
+/// Waits for an interrupt from the keyboard, or for SIGTERM.
+async fn interrupted() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
     }
 }

@@ -23,8 +23,7 @@ pub struct Selection {
 impl Selection {
     /// From `labelSelector` and `fieldSelector`; a name in the path selects that one object.
     pub fn parse(kind: &'static Kind, namespace: &str, name: &str, query: &Query) -> Result<Selection, ApiError> {
-        let labels = LabelSelector::parse(query.get("labelSelector"))
-            .map_err(|e| ApiError::bad_request(format!("unable to parse requirement: {e}")))?;
+        let labels = LabelSelector::parse(query.get("labelSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let mut supported = vec!["metadata.name", "metadata.namespace"];
         supported.extend(kind.rules.fields);

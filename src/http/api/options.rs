@@ -3,6 +3,7 @@ use super::path::decode;
 use crate::actors::kinds::{DeleteOptions, Propagation};
 use crate::protocol::status::{ApiError, FieldError, FieldErrorKind};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// The query of a request. Later values of the same key are ignored, as upstream does.
@@ -166,9 +167,9 @@ pub fn delete_options(body: &[u8], query: &Query) -> Result<(DeleteOptions, bool
 }
 
 fn from_body(body: &[u8]) -> Result<DeleteBody, ApiError> {
-    let parsed: Option<DeleteBody> = serde_json::from_slice(body)
-        .map_err(|e| ApiError::bad_request(format!("DeleteOptions in version \"v1\" cannot be handled as a DeleteOptions: {e}")))?;
-    Ok(parsed.unwrap_or_default())
+    // By way of a map: on its own a struct would be read from a list as well.
+    let parsed = serde_json::from_slice(body).and_then(|map: Map<String, Value>| serde_json::from_value(Value::Object(map)));
+    parsed.map_err(|e| ApiError::bad_request(format!("DeleteOptions in version \"v1\" cannot be handled as a DeleteOptions: {e}")))
 }
 
 fn from_query(query: &Query) -> Result<DeleteBody, ApiError> {

@@ -50,11 +50,12 @@ impl Gateway {
             (from.revision, snapshot, Some(from.key()))
         };
         let (entries, more) = page(&snapshot, &selection, after.as_ref(), limit);
+        // Whoever pages may come back for this very moment, by token or by `resourceVersionMatch=Exact`.
+        if limit > 0 {
+            served.shelf.retain(snapshot.clone(), revision);
+        }
         let next = match entries.last() {
-            Some(last) if more => {
-                served.shelf.retain(snapshot.clone(), revision);
-                Continue::after(revision, &last.key).encode()
-            }
+            Some(last) if more => Continue::after(revision, &last.key).encode(),
             _ => String::new(),
         };
         let remaining = (more && selection.filter.is_none()).then(|| {

@@ -200,6 +200,9 @@ fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
+            if nests_deeper_than(&request.body, YAML_DEPTH) {
+                return Err(ApiError::bad_request("error converting YAML to JSON: yaml: exceeded max depth"));
+            }
             codec::yaml_to_json(&request.body).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
         protobuf::MEDIA_TYPE => {
@@ -210,6 +213,23 @@ fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
             "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got \"{other}\")"
         ))),
     }
+}
+
+/// Open brackets that a YAML body may have at once.
+const YAML_DEPTH: usize = 4096;
+
+/// Whether that many brackets are open at some place. The YAML reader takes a time that grows with the square of this before
+/// it looks at its own limit, so that a megabyte of `[` would keep it busy for minutes. Brackets within texts count as well.
+fn nests_deeper_than(body: &[u8], limit: usize) -> bool {
+    let mut open = 0usize;
+    body.iter().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > limit
+    })
 }
 
 /// `DeleteOptions` as JSON; empty when there are none.

@@ -135,7 +135,7 @@ pub fn dismiss(mut clients: Vec<Client>, code: i32) {
     let rounds = 10;
     for _ in 0..rounds {
         let mut set: Vec<PollFd> = clients.iter().map(|c| PollFd::new(c.descriptor(), PollFlags::POLLOUT)).collect();
-        if set.is_empty() || !poll(&mut set, PollTimeout::from(DISMISS_MS / rounds)).is_ok() {
+        if set.is_empty() || poll(&mut set, PollTimeout::from(DISMISS_MS / rounds)).is_err() {
             return;
         }
         clients.retain_mut(|c| c.flush().is_ok() && c.has_backlog());

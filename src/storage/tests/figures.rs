@@ -33,12 +33,17 @@ fn put_and_load() {
         store.commit(&(0..1000).map(write).collect::<Vec<_>>()).unwrap();
     }
     drop(store);
-    let start = Instant::now();
-    let store = RedbStore::open(directory.path()).unwrap();
-    println!("open: {:?}", start.elapsed());
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), cpu());
+    let mut store = RedbStore::open(directory.path()).unwrap();
+    println!("open: {:?}, {:?} CPU", start.elapsed(), cpu() - before);
+    for what in ["reading 100,000 records, perhaps compacting", "reading them again"] {
+        let (start, before) = (Instant::now(), cpu());
+        store.load(&mut |_, _, _| ()).unwrap();
+        println!("{what}: {:?}, {:?} CPU", start.elapsed(), cpu() - before);
+    }
+    let (start, before) = (Instant::now(), cpu());
     let rig = Rig::new(store);
-    println!("load of 100,000 objects: {:?}", start.elapsed());
+    println!("loading 100,000 objects: {:?}, {:?} CPU", start.elapsed(), cpu() - before);
     let shelf = rig.shelves.shelf("configmaps");
     assert_eq!(shelf.snapshot().len(), 100_000);
     for size in [1, 16, 64] {
