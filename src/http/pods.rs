@@ -3,7 +3,7 @@
 use super::api::{Gateway, Target};
 use super::stream::{self, ExecOptions, PodTarget};
 use crate::actors::mesh::session::{frame_of_input, output_of_frame};
-use crate::actors::mesh::{MeshServer, Peer, Stream};
+use crate::actors::mesh::{MeshError, MeshServer, Peer, Stream};
 use crate::http::api::Query;
 use crate::protocol::light::Light;
 use crate::protocol::mesh::{Answer, Call, ExecCall, Frame, LogCall};
@@ -233,7 +233,11 @@ fn log_call(entry: &Entry, query: &Query) -> Result<LogCall, ApiError> {
 }
 
 async fn open(place: &Place, call: Call) -> Result<(Answer, Stream), ApiError> {
-    place.peer.open(&place.to, call).await.map_err(|e| ApiError::new(500, "InternalError", format!("error dialing backend: {e}")))
+    place.peer.open(&place.to, call).await.map_err(|error| match error {
+        // The node's own words: no such container, previous terminated container not found …
+        MeshError::Refused(error) => error,
+        other => ApiError::new(500, "InternalError", format!("error dialing backend: {other}")),
+    })
 }
 
 fn expect_ok(answer: Answer) -> Result<(), ApiError> {

@@ -25,7 +25,7 @@ pub enum KindMessage {
 /// Owns the objects of one kind: decides each write against the newest state, pending writes included, and hands it to
 /// the committer, which answers the asker once it is durable. The actor itself never waits for the disk.
 pub struct KindActor {
-    kind: &'static Kind,
+    kind: Arc<Kind>,
     shelf: Arc<Shelf>,
     namespaces: Arc<Shelf>,
     committer: Committer,
@@ -122,7 +122,7 @@ impl From<Step> for Decision {
 }
 
 impl KindActor {
-    pub fn new(kind: &'static Kind, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer) -> Self {
+    pub fn new(kind: Arc<Kind>, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer) -> Self {
         KindActor { kind, shelf, namespaces, committer, pending: HashMap::new() }
     }
 
@@ -138,16 +138,17 @@ impl KindActor {
     }
 
     fn required(&mut self, key: &ObjectKey) -> Result<Arc<Entry>, ApiError> {
+        let held = self.current(key);
         let resource = &self.kind.resource;
-        self.current(key).ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
+        held.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
     }
 
     fn decide(&mut self, op: WriteOp) -> Result<Decision, ApiError> {
-        let resource = &self.kind.resource;
         match op {
             WriteOp::Create(object) => {
                 let (key, _) = codec::meta_of(&object);
                 if self.current(&key).is_some() {
+                    let resource = &self.kind.resource;
                     return Err(ApiError::already_exists(resource.group, resource.plural, &key.name));
                 }
                 Ok(self.step(None, &object, codec::encode(&object), Outcome::Created).into())
@@ -155,19 +156,19 @@ impl KindActor {
             WriteOp::Update { key, part, body } => {
                 let held = self.required(&key)?;
                 let old = held.parse();
-                let new = prepare_update(self.kind, part, &old, *body)?;
+                let new = prepare_update(&self.kind, part, &old, *body)?;
                 Ok(self.settle(held, &new, Outcome::Updated).into())
             }
             WriteOp::Patch { key, part, patch, strict } => {
                 let held = self.required(&key)?;
                 let old = held.parse();
                 let (body, warnings) = self.patched(part, &old, patch, strict)?;
-                let new = prepare_update(self.kind, part, &old, body)?;
+                let new = prepare_update(&self.kind, part, &old, body)?;
                 Ok(Decision { step: self.settle(held, &new, Outcome::Updated), warnings })
             }
             WriteOp::Delete { key, options } => {
                 let held = self.required(&key)?;
-                let removal = remove::decide(self.kind, &held.parse(), &options, time::now())?;
+                let removal = remove::decide(&self.kind, &held.parse(), &options, time::now())?;
                 if removal.outcome == Outcome::Deleted {
                     let encoded = codec::encode(&removal.object);
                     return Ok(self.step(Some(held), &removal.object, encoded, Outcome::Deleted).into());
@@ -180,7 +181,7 @@ impl KindActor {
     /// An update that changes nothing is not written; one that takes the last finalizer of a deleted object removes it.
     fn settle(&self, held: Arc<Entry>, new: &Value, outcome: Outcome) -> Step {
         let encoded = codec::encode(new);
-        if remove::complete(self.kind, new) {
+        if remove::complete(&self.kind, new) {
             return self.step(Some(held), new, encoded, Outcome::Deleted);
         }
         if encoded.0 == held.body {
@@ -190,23 +191,24 @@ impl KindActor {
     }
 
     fn step(&self, held: Option<Arc<Entry>>, object: &Value, encoded: (Bytes, u32), outcome: Outcome) -> Step {
-        Step::Write(Box::new(Write { held, state: State::of(self.kind, object, encoded), outcome }))
+        Step::Write(Box::new(Write { held, state: State::of(&self.kind, object, encoded), outcome }))
     }
 
     /// The patched body, decoded again so that a patch cannot bring in what a full update could not; and what it brought in
     /// that nobody knows.
     fn patched(&self, part: Part, old: &Value, patch: Patch, strict: bool) -> Result<(Value, Vec<String>), ApiError> {
-        let scale = (part == Part::Scale).then(|| super::scale_of(old));
+        let scale = (part == Part::Scale).then(|| super::scale_of(&self.kind, old));
         let target = scale.as_ref().unwrap_or(old);
-        let (codec, schema) = if part == Part::Scale { (&SCALE, "Scale") } else { (self.kind.codec, self.kind.schema) };
+        let schema = if part == Part::Scale { "Scale" } else { self.kind.schema };
         let patched = match patch {
             Patch::Json(patch) => patch::apply_json(target, &patch),
             Patch::Merge(patch) => patch::apply_merge(target, &patch),
             Patch::Strategic(patch) => patch::apply_strategic(target, &patch, schema),
         };
-        let patched = patched.map_err(|e| patch_error(self.kind, old, e))?;
-        let checked = codec.check_value(&patched).map_err(|e| decode_error(&e))?;
-        if strict && let Some(error) = checked.strict_error(codec) {
+        let patched = patched.map_err(|e| patch_error(&self.kind, old, e))?;
+        let checked = if part == Part::Scale { SCALE.check_value(&patched) } else { self.kind.check_value(&patched) };
+        let checked = checked.map_err(|e| decode_error(&e))?;
+        if strict && let Some(error) = self.kind.strict_error(&checked) {
             return Err(decode_error(&error));
         }
         let warnings = checked.findings();
@@ -219,7 +221,7 @@ impl KindActor {
             let _ = reply.send(Ok(Written { entry, outcome: Outcome::Unchanged, warnings }));
             return;
         }
-        let (kind, shelf, key) = (self.kind, self.shelf.clone(), entry.key.clone());
+        let (kind, shelf, key) = (self.kind.clone(), self.shelf.clone(), entry.key.clone());
         let check = Change {
             shelf: shelf.clone(),
             key: key.clone(),
@@ -228,7 +230,7 @@ impl KindActor {
             token: 0,
         };
         let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
-            let stored = result.map_err(|e| commit_error(kind, e)).and_then(|_| {
+            let stored = result.map_err(|e| commit_error(&kind, e)).and_then(|_| {
                 let gone = || ApiError::not_found(kind.resource.group, kind.resource.plural, &key.name);
                 shelf.snapshot().get(&key).cloned().ok_or_else(gone)
             });
@@ -261,10 +263,10 @@ impl KindActor {
         }
         let entry = (!deleted).then(|| Arc::new(state.into_entry(0, token)));
         self.pending.insert(key, Pending { entry, settled: settled.clone() });
-        let kind = self.kind;
+        let kind = self.kind.clone();
         let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
             settled.store(true, Ordering::Release);
-            let result = result.map_err(|e| commit_error(kind, e)).and_then(|entries| {
+            let result = result.map_err(|e| commit_error(&kind, e)).and_then(|entries| {
                 let entry = entries.into_iter().next().ok_or_else(|| ApiError::internal("the commit answered without an object"))?;
                 Ok(Written { entry, outcome, warnings })
             });
@@ -281,11 +283,11 @@ impl KindActor {
 
     /// Nothing is created in a namespace that is missing or going away; checked in the same commit.
     fn namespace_guard(&self, key: &ObjectKey) -> Arc<dyn Fn(Option<&Entry>) -> Result<(), ApiError> + Send + Sync> {
-        let kind = self.kind;
+        let kind = self.kind.clone();
         let key = key.clone();
         Arc::new(move |namespace| match namespace {
             None => Err(ApiError::not_found("", "namespaces", &key.namespace)),
-            Some(held) if held.meta.deleting.is_some() => Err(terminating(kind, &key)),
+            Some(held) if held.meta.deleting.is_some() => Err(terminating(&kind, &key)),
             Some(_) => Ok(()),
         })
     }

@@ -41,7 +41,7 @@ pub struct Kinds {
 
 /// A kind, where its objects are read, and where writes to it go.
 pub struct Served {
-    pub kind: &'static Kind,
+    pub kind: Arc<Kind>,
     pub shelf: Arc<Shelf>,
     mailbox: Mailbox<KindMessage>,
 }
@@ -58,14 +58,17 @@ impl Kinds {
         let namespaces = shelves.shelf("namespaces");
         let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits };
         for kind in super::all() {
+            let kind = Arc::new(kind.clone());
             let shelf = shelves.shelf(&kind.shelf());
             let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
-            let (actor_shelf, actor_namespaces, actor_committer) = (shelf.clone(), namespaces.clone(), committer.clone());
+            let (actor_kind, actor_shelf, actor_namespaces) = (kind.clone(), shelf.clone(), namespaces.clone());
+            let actor_committer = committer.clone();
             guardian.start(arbiter, &mailbox, limits.mailbox, move || {
-                KindActor::new(kind, actor_shelf.clone(), actor_namespaces.clone(), actor_committer.clone())
+                KindActor::new(actor_kind.clone(), actor_shelf.clone(), actor_namespaces.clone(), actor_committer.clone())
             });
+            let plural = kind.resource.plural;
             let served = Arc::new(Served { kind, shelf, mailbox });
-            kinds.by_resource.entry(kind.resource.plural).or_default().push(served.clone());
+            kinds.by_resource.entry(plural).or_default().push(served.clone());
             kinds.in_order.push(served);
         }
         Arc::new(kinds)
@@ -107,7 +110,7 @@ impl Kinds {
     async fn create_once(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
-        let object = prepare_create(served.kind, namespace, body, &now, &uid, random)?;
+        let object = prepare_create(&served.kind, namespace, body, &now, &uid, random)?;
         self.write(served, WriteOp::Create(Box::new(object)), dry_run).await
     }
 
@@ -148,12 +151,12 @@ impl Kinds {
 impl Served {
     /// Decodes a body of this kind, with the API's errors.
     pub fn decode(&self, body: &[u8]) -> Result<Checked, ApiError> {
-        self.kind.codec.check(body).map_err(|e| super::actor::decode_error(&e))
+        self.kind.check(body).map_err(|e| super::actor::decode_error(&e))
     }
 
     /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
     pub fn strict(&self, checked: &Checked) -> Option<ApiError> {
-        super::prepare::strict_error(self.kind, checked)
+        self.kind.strict_error(checked).map(|e| ApiError::bad_request(e.to_string()))
     }
 
     /// What `fieldValidation=Warn` says about it.

@@ -1,6 +1,5 @@
 //! What happens to an object between the body of a request and the store: defaults, rules, metadata, validation.
 use super::{Kind, Part};
-use crate::protocol::codec::Checked;
 use crate::protocol::names;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::validation;
@@ -40,10 +39,10 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
     if kind.has_status() {
         object.as_object_mut().map(|o| o.remove("status"));
     }
-    (kind.rules.default)(&mut object);
+    kind.default(&mut object);
     (kind.rules.create)(&mut object);
     let mut errors = validation::object_meta(&object, resource.namespaced, kind.rules.name);
-    errors.extend((kind.rules.validate)(&object));
+    errors.extend(kind.validate(&object));
     refuse(kind, &object, &errors)?;
     Ok(object)
 }
@@ -84,7 +83,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
         }
         Part::Scale | Part::Binding => super::merge_parts::merge(kind, part, old, &body)?,
     };
-    (kind.rules.default)(&mut new);
+    kind.default(&mut new);
     if part == Part::Main {
         (kind.rules.update)(&mut new, old);
     }
@@ -94,16 +93,13 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     }
     let mut errors = validation::object_meta_update(&new, old);
     if part == Part::Main || part == Part::Scale {
-        errors.extend((kind.rules.validate)(&new));
-        errors.extend((kind.rules.validate_update)(&new, old));
+        errors.extend(kind.validate_update(&new, old));
+    }
+    if part == Part::Status {
+        errors.extend(kind.validate_status(&new, old));
     }
     refuse(kind, &new, &errors)?;
     Ok(new)
-}
-
-/// The error for unknown and duplicate fields under `fieldValidation=Strict`, in upstream's words.
-pub fn strict_error(kind: &Kind, checked: &Checked) -> Option<ApiError> {
-    checked.strict_error(kind.codec).map(|e| ApiError::bad_request(e.to_string()))
 }
 
 fn refuse(kind: &Kind, object: &Value, errors: &[FieldError]) -> Result<(), ApiError> {

@@ -3,8 +3,8 @@ use super::Kind;
 use crate::protocol::status::{ApiError, FieldError};
 use serde_json::{Value, json};
 
-/// The Scale of a workload.
-pub fn scale_of(object: &Value) -> Value {
+/// The Scale of an object whose kind has that subresource.
+pub fn scale_of(kind: &Kind, object: &Value) -> Value {
     let meta = &object["metadata"];
     let mut kept = serde_json::Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -12,18 +12,21 @@ pub fn scale_of(object: &Value) -> Value {
             kept.insert(field.into(), value.clone());
         }
     }
-    let mut status = json!({ "replicas": object["status"]["replicas"].as_i64().unwrap_or(0) });
-    let selector = selector_text(&object["spec"]["selector"]);
+    let paths = kind.scale_paths();
+    let at = |path: &str| path.split('.').try_fold(object, |value, part| value.get(part)).filter(|_| !path.is_empty());
+    let number = |path: &str| at(path).and_then(Value::as_i64).unwrap_or(0);
+    let mut status = json!({ "replicas": number(&paths.status_replicas) });
+    let selector = at(&paths.selector).map(selector_text).unwrap_or_default();
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept,
-        "spec": { "replicas": object["spec"]["replicas"].as_i64().unwrap_or(0) }, "status": status,
+        "spec": { "replicas": number(&paths.spec_replicas) }, "status": status,
     })
 }
 
-/// The workload with the replicas that the Scale asks for.
+/// The object with the replicas that the Scale asks for.
 pub fn set_replicas(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, ApiError> {
     let name = old["metadata"]["name"].as_str().unwrap_or_default();
     let wanted = scale["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -37,12 +40,22 @@ pub fn set_replicas(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, Ap
         return Err(ApiError::modified(kind.resource.group, kind.resource.plural, name));
     }
     let mut new = old.clone();
-    new["spec"]["replicas"] = wanted.into();
+    let mut place = &mut new;
+    for part in kind.scale_paths().spec_replicas.split('.') {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[part];
+    }
+    *place = wanted.into();
     Ok(new)
 }
 
 /// A selector in the text form that autoscalers parse; both the map and the LabelSelector form.
 fn selector_text(selector: &Value) -> String {
+    if let Some(text) = selector.as_str() {
+        return text.to_string();
+    }
     let Some(map) = selector.as_object() else { return String::new() };
     if map.contains_key("matchLabels") || map.contains_key("matchExpressions") {
         return crate::protocol::selector::LabelSelector::from_object(selector).map(|s| s.to_string()).unwrap_or_default();

@@ -2,7 +2,7 @@
 use super::*;
 use crate::protocol::status::ApiError;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -17,7 +17,7 @@ fn kind(name: &str) -> &'static Kind {
 /// The body decoded and made ready as `create` would.
 fn create(name: &str, body: Value) -> Result<Value, ApiError> {
     let kind = kind(name);
-    let checked = kind.codec.check(body.to_string().as_bytes()).expect("a body of that kind");
+    let checked = kind.check(body.to_string().as_bytes()).expect("a body of that kind");
     let namespace = if kind.resource.namespaced { "ns" } else { "" };
     prepare_create(kind, namespace, checked.value, NOW, "uid-1", *b"abcde")
 }
@@ -256,7 +256,7 @@ fn a_namespace_ends_in_steps() {
 #[test]
 fn scale_and_binding() {
     let old = stored("ReplicaSet", replica_set());
-    let scale = scale_of(&old);
+    let scale = scale_of(kind("ReplicaSet"), &old);
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(1), &json!("a=b")));
     let set = |scale: Value| set_replicas(kind("ReplicaSet"), &old, &scale);
     assert_eq!(set(json!({ "spec": { "replicas": 3 } })).expect("granted")["spec"]["replicas"], 3);

@@ -157,7 +157,7 @@ impl Gateway {
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
         authorize(user, &Action::resource("watch", &target))?;
-        let selection = Selection::parse(served.kind, namespace, "", &Query::of(query))?;
+        let selection = Selection::parse(&served.kind, namespace, "", &Query::of(query))?;
         Ok((served, selection))
     }
 }

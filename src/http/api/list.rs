@@ -22,15 +22,13 @@ pub struct Selection {
 
 impl Selection {
     /// From `labelSelector` and `fieldSelector`; a name in the path selects that one object.
-    pub fn parse(kind: &'static Kind, namespace: &str, name: &str, query: &Query) -> Result<Selection, ApiError> {
+    pub fn parse(kind: &Arc<Kind>, namespace: &str, name: &str, query: &Query) -> Result<Selection, ApiError> {
         let labels = LabelSelector::parse(query.get("labelSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|e| ApiError::bad_request(e.to_string()))?;
-        let mut supported = vec!["metadata.name", "metadata.namespace"];
-        supported.extend(kind.rules.fields);
-        fields.check_fields(&supported).map_err(|e| ApiError::bad_request(e.to_string()))?;
+        fields.check_fields(&kind.fields()).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let by_field = fields.exact("metadata.name").map(str::to_string);
         let name = if name.is_empty() { by_field } else { Some(name.to_string()) };
-        let filter = (!labels.is_everything() || !fields.is_everything()).then(|| filter_of(kind, labels, fields));
+        let filter = (!labels.is_everything() || !fields.is_everything()).then(|| filter_of(kind.clone(), labels, fields));
         let namespace = (!namespace.is_empty()).then(|| namespace.into());
         Ok(Selection { namespace, name: name.map(Into::into), filter })
     }
@@ -43,13 +41,13 @@ impl Selection {
     }
 }
 
-fn filter_of(kind: &'static Kind, labels: LabelSelector, fields: FieldSelector) -> Filter {
+fn filter_of(kind: Arc<Kind>, labels: LabelSelector, fields: FieldSelector) -> Filter {
     Arc::new(move |entry: &Entry| {
         labels.matches(&entry.meta.labels)
             && fields.matches(|path| match path {
                 "metadata.name" => Some(Cow::from(&*entry.key.name)),
                 "metadata.namespace" => Some(Cow::from(&*entry.key.namespace)),
-                other => Some(Cow::from((kind.rules.field)(entry, other).unwrap_or_default())),
+                other => Some(Cow::from(kind.field(entry, other).unwrap_or_default())),
             })
     })
 }

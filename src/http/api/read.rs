@@ -16,8 +16,8 @@ impl Gateway {
     pub(super) fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         let entry = self.entry(served, target)?;
         match target.subresource.as_str() {
-            "" | "status" => render::object(served.kind, &entry, &request.accept, query, 200),
-            "scale" => render::document(200, &scale_of(&entry.parse()), &request.accept),
+            "" | "status" => render::object(&served.kind, &entry, &request.accept, query, 200),
+            "scale" => render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept),
             other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "get")),
         }
     }
@@ -33,7 +33,7 @@ impl Gateway {
     /// A list, or a page of one.
     pub(super) fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         check_options(query)?;
-        let selection = Selection::parse(served.kind, &target.namespace, &target.name, query)?;
+        let selection = Selection::parse(&served.kind, &target.namespace, &target.name, query)?;
         let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
         let token = query.get("continue");
         let (revision, snapshot, after) = if token.is_empty() {
@@ -64,7 +64,7 @@ impl Gateway {
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
-        render::list(served.kind, &Page { entries: &entries, meta }, &request.accept, query)
+        render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }
 
     /// The snapshot that answers `resourceVersion` and `resourceVersionMatch`.

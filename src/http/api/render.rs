@@ -35,7 +35,7 @@ pub fn object(kind: &Kind, entry: &Entry, accept: &str, query: &Query, code: u16
         Shape::Table(version) => {
             let revision = entry.revision.to_string();
             let meta = ListMeta { resource_version: &revision, ..Default::default() };
-            let mut writer = TableWriter::new(version, Some(kind.columns), meta);
+            let mut writer = TableWriter::new(version, Some(kind.columns()), meta);
             table_row(&mut writer, kind, entry, include(query)?);
             writer.finish()
         }
@@ -79,7 +79,7 @@ pub fn list(kind: &Kind, page: &Page<'_>, accept: &str, query: &Query) -> Result
         Shape::Object => object_list(kind, page),
         Shape::Table(version) => {
             let include = include(query)?;
-            let mut writer = TableWriter::new(version, Some(kind.columns), page.meta);
+            let mut writer = TableWriter::new(version, Some(kind.columns()), page.meta);
             page.entries.iter().for_each(|entry| table_row(&mut writer, kind, entry, include));
             writer.finish()
         }
@@ -150,14 +150,14 @@ fn metadata_parts(entry: &Entry) -> (String, &[u8]) {
 pub fn table_of_one(kind: &Kind, entry: &Entry, version: MetaVersion, include: IncludeObject, columns: bool) -> Bytes {
     let revision = entry.revision.to_string();
     let meta = ListMeta { resource_version: &revision, ..Default::default() };
-    let mut writer = TableWriter::new(version, columns.then_some(kind.columns), meta);
+    let mut writer = TableWriter::new(version, columns.then_some(kind.columns()), meta);
     table_row(&mut writer, kind, entry, include);
     writer.finish()
 }
 
 fn table_row(writer: &mut TableWriter, kind: &Kind, entry: &Entry, include: IncludeObject) {
     let object = entry.parse();
-    let cells = (kind.row)(&object, time::now().as_second());
+    let cells = kind.row(&object, time::now().as_second());
     match include {
         IncludeObject::None => writer.row(&cells, RowObject::None),
         IncludeObject::Metadata => {

@@ -28,7 +28,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// A watch that is under way; every [`WatchStream::next`] is a chunk to send.
 pub struct WatchStream {
-    kind: &'static Kind,
+    kind: Arc<Kind>,
     shape: Shape,
     include: IncludeObject,
     source: Source,
@@ -52,7 +52,7 @@ impl Gateway {
     /// Starts a watch; `sendInitialEvents`, resuming and bookmarks as upstream has them.
     pub(super) fn watch(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<WatchStream, ApiError> {
         check_options(query)?;
-        let selection = Selection::parse(served.kind, &target.namespace, &target.name, query)?;
+        let selection = Selection::parse(&served.kind, &target.namespace, &target.name, query)?;
         let media = render::media(&request.accept)?;
         if media.encoding == Encoding::Yaml {
             return Err(ApiError::new(406, "NotAcceptable", "only the following media types are accepted: application/json;stream=watch"));
@@ -64,7 +64,7 @@ impl Gateway {
         let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
         let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
         let mut stream = WatchStream {
-            kind: served.kind,
+            kind: served.kind.clone(),
             shape: media.shape,
             include: render::include(query)?,
             source: Source::Ended,
@@ -199,7 +199,7 @@ impl WatchStream {
             Shape::Object => entry.served(),
             Shape::Table(version) => {
                 let columns = !std::mem::replace(&mut self.columns_sent, true);
-                render::table_of_one(self.kind, entry, version, self.include, columns)
+                render::table_of_one(&self.kind, entry, version, self.include, columns)
             }
             Shape::PartialObject(version) => render::partial(entry, version),
         };

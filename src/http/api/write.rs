@@ -85,7 +85,7 @@ impl Gateway {
         if written.outcome == Outcome::Deleted && !RETURN_DELETED.contains(&served.kind.resource.kind) {
             return deleted_status(served, &written, request);
         }
-        render::object(served.kind, &written.entry, &request.accept, query, 200)
+        render::object(&served.kind, &written.entry, &request.accept, query, 200)
     }
 
     pub(super) async fn delete_collection(
@@ -96,7 +96,7 @@ impl Gateway {
         target: &Target,
     ) -> Result<Answer, ApiError> {
         let (options, dry_run) = delete_options(&options_body(request)?, query)?;
-        let selection = Selection::parse(served.kind, &target.namespace, "", query)?;
+        let selection = Selection::parse(&served.kind, &target.namespace, "", query)?;
         let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
         let (entries, _) = super::read::page(&snapshot, &selection, None, 0);
         // Several at a time, so that they share the disk's syncs.
@@ -112,7 +112,7 @@ impl Gateway {
         }
         let revision = revision.to_string();
         let meta = crate::protocol::table::ListMeta { resource_version: &revision, ..Default::default() };
-        render::list(served.kind, &render::Page { entries: &entries, meta }, &request.accept, query)
+        render::list(&served.kind, &render::Page { entries: &entries, meta }, &request.accept, query)
     }
 }
 
@@ -133,7 +133,7 @@ fn deleted_status(served: &Served, written: &Written, request: &ApiRequest) -> R
 }
 
 fn answer(served: &Served, written: &Written, request: &ApiRequest, query: &Query, warnings: Vec<String>) -> Result<Answer, ApiError> {
-    let mut answer = render::object(served.kind, &written.entry, &request.accept, query, render::code_of(written.outcome))?;
+    let mut answer = render::object(&served.kind, &written.entry, &request.accept, query, render::code_of(written.outcome))?;
     answer.warnings = warnings;
     Ok(answer)
 }
@@ -147,7 +147,7 @@ fn part_answer(
     warnings: Vec<String>,
 ) -> Result<Answer, ApiError> {
     if part == Part::Scale {
-        return render::document(200, &scale_of(&written.entry.parse()), &request.accept);
+        return render::document(200, &scale_of(&served.kind, &written.entry.parse()), &request.accept);
     }
     answer(served, written, request, query, warnings)
 }

@@ -96,7 +96,7 @@ impl Viewer<'_> {
             let Some(served) = kinds.find(group, plural) else { continue };
             let Ok(mut subscription) = served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE) else { continue };
             let initial = subscription.initial.take().unwrap_or_default();
-            tables.push(self.view.table(served.kind, &initial, now));
+            tables.push(self.view.table(&served.kind, &initial, now));
             events.push(batches(served.clone(), subscription));
         }
         let mut state = json!({ "type": "state", "server": { "version": git_version(), "now": now }, "tables": tables });
@@ -123,7 +123,7 @@ impl Viewer<'_> {
 
     async fn tell(&mut self, kinds: &Kinds, served: &Served, next: Next) -> Result<(), End> {
         let Next::Batch(deliveries) = next else { return Err(TOO_SLOW) };
-        if let Some(change) = self.view.change(served.kind, &deliveries, time::now().as_second()) {
+        if let Some(change) = self.view.change(&served.kind, &deliveries, time::now().as_second()) {
             self.send(&change).await?;
         }
         // Counting few objects costs nothing; with many, the next tick does it.

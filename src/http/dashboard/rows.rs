@@ -37,7 +37,7 @@ pub(super) fn row(kind: &Kind, entry: &Entry, now: i64) -> Value {
         "name": &*entry.key.name,
         "created": entry.meta.created,
         "deleting": entry.meta.deleting.is_some(),
-        "cells": (kind.row)(&object, now),
+        "cells": kind.row(&object, now),
         "more": more(kind, entry, &object),
     })
 }
@@ -62,5 +62,5 @@ fn last_seen(event: &Value) -> Option<i64> {
 
 /// A table's name and columns.
 pub(super) fn columns(kind: &Kind) -> Value {
-    kind.columns.iter().map(|c| Value::from(&*c.name)).collect()
+    kind.columns().iter().map(|c| Value::from(&*c.name)).collect()
 }

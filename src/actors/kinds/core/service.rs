@@ -1,6 +1,6 @@
 //! `v1 Service`.
-use super::columns::{AGE, Column, NAME, age, column, label_map, name, or_none};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, label_map, name, or_none};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::SERVICE;
 use crate::protocol::names::name_is_dns1035_label;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
@@ -20,11 +20,12 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[Subresource { name: "status", group: "", version: "v1", kind: "Service", verbs: &["get", "patch", "update"] }],
     },
-    codec: &SERVICE,
+    body: Body::Typed(&SERVICE),
     schema: "Service",
     rules: Rules { name: name_is_dns1035_label, default, create, update, validate, fields: &["spec.clusterIP", "spec.type"], ..PLAIN },
     columns: COLUMNS,
     row,
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[

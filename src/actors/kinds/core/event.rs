@@ -1,6 +1,6 @@
 //! `v1 Event`.
-use super::columns::{Column, column, since};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{Column, column, since};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::EVENT;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[],
     },
-    codec: &EVENT,
+    body: Body::Typed(&EVENT),
     schema: "Event",
     rules: Rules {
         fields: &[
@@ -35,11 +35,12 @@ pub static KIND: Kind = Kind {
             "type",
         ],
         // `source` stands for its component.
-        field: |entry, path| super::field_by_path(entry, if path == "source" { "source.component" } else { path }),
+        field: |entry, path| crate::actors::kinds::kind::field_by_path(entry, if path == "source" { "source.component" } else { path }),
         ..PLAIN
     },
     columns: COLUMNS,
     row,
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[

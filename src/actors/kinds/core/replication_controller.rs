@@ -1,6 +1,6 @@
 //! `v1 ReplicationController`, and what it shares with ReplicaSet.
-use super::columns::{AGE, Column, NAME, age, column, container_images, container_names, label_map, name};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, container_images, container_names, label_map, name};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::REPLICATION_CONTROLLER;
 use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
@@ -26,7 +26,7 @@ pub static KIND: Kind = Kind {
             Subresource { name: "status", group: "", version: "v1", kind: "ReplicationController", verbs: RW },
         ],
     },
-    codec: &REPLICATION_CONTROLLER,
+    body: Body::Typed(&REPLICATION_CONTROLLER),
     schema: "ReplicationController",
     rules: Rules {
         default,
@@ -44,9 +44,10 @@ pub static KIND: Kind = Kind {
         cells.push(label_map(&o["spec"]["selector"]));
         cells
     },
+    view: None,
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+pub(in crate::actors::kinds) const COLUMNS: &[Column] = &[
     NAME,
     column("Desired", "integer", 0, "Wanted replicas."),
     column("Current", "integer", 0, "Replicas that exist."),
@@ -58,7 +59,7 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 /// The cells that ReplicationController and ReplicaSet share.
-pub(super) fn replica_row(o: &Value, now: i64) -> Vec<Value> {
+pub(in crate::actors::kinds) fn replica_row(o: &Value, now: i64) -> Vec<Value> {
     let number = |v: &Value| Value::from(v.as_i64().unwrap_or(0));
     let (spec, status) = (&o["spec"], &o["status"]);
     let template = &spec["template"];
@@ -88,7 +89,7 @@ fn default(object: &mut Value) {
     default_replicas(object);
 }
 
-pub(super) fn default_replicas(object: &mut Value) {
+pub(in crate::actors::kinds) fn default_replicas(object: &mut Value) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
     spec.entry("replicas").or_insert_with(|| 1.into());
     if let Some(pod) = spec.get_mut("template").and_then(|t| t.get_mut("spec")) {
@@ -96,7 +97,7 @@ pub(super) fn default_replicas(object: &mut Value) {
     }
 }
 
-pub(super) fn create(object: &mut Value) {
+pub(in crate::actors::kinds) fn create(object: &mut Value) {
     object["status"] = json!({ "replicas": 0 });
 }
 
@@ -121,7 +122,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
 }
 
 /// Replicas and the template, as every replica controller checks them.
-pub(super) fn validate_replicas(spec: &Value) -> Vec<FieldError> {
+pub(in crate::actors::kinds) fn validate_replicas(spec: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for field in ["replicas", "minReadySeconds"] {
         let number = spec[field].as_i64().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! `v1 Node`.
-use super::columns::{AGE, Column, NAME, age, column, name, or_none};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name, or_none};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::NODE;
 use crate::protocol::light::{Light, node_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
@@ -20,7 +20,7 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[Subresource { name: "status", group: "", version: "v1", kind: "Node", verbs: &["get", "patch", "update"] }],
     },
-    codec: &NODE,
+    body: Body::Typed(&NODE),
     schema: "Node",
     rules: Rules {
         default,
@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
     },
     columns: COLUMNS,
     row,
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[

@@ -1,6 +1,6 @@
 //! `apps/v1 ReplicaSet`.
-use super::replication_controller::{COLUMNS, create, default_replicas, replica_row, validate_replicas};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::core::replication_controller::{COLUMNS, create, default_replicas, replica_row, validate_replicas};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::REPLICA_SET;
 use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
@@ -26,7 +26,7 @@ pub static KIND: Kind = Kind {
             Subresource { name: "status", group: "apps", version: "v1", kind: "ReplicaSet", verbs: RW },
         ],
     },
-    codec: &REPLICA_SET,
+    body: Body::Typed(&REPLICA_SET),
     schema: "ReplicaSet",
     rules: Rules {
         default: default_replicas,
@@ -45,6 +45,7 @@ pub static KIND: Kind = Kind {
         cells.push(text.into());
         cells
     },
+    view: None,
 };
 
 fn validate(object: &Value) -> Vec<FieldError> {

@@ -1,6 +1,6 @@
 //! `v1 ServiceAccount`.
-use super::columns::{AGE, Column, NAME, age, column, name};
-use super::{Kind, PLAIN};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN};
 use crate::protocol::codec::kinds::SERVICE_ACCOUNT;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 
@@ -17,11 +17,12 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[],
     },
-    codec: &SERVICE_ACCOUNT,
+    body: Body::Typed(&SERVICE_ACCOUNT),
     schema: "ServiceAccount",
     rules: PLAIN,
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["secrets"].as_array().map_or(0, Vec::len).into(), age(o, now)],
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[NAME, column("Secrets", "string", 0, "Number of secrets that may be used."), AGE];

@@ -1,6 +1,6 @@
 //! `v1 Secret`.
-use super::columns::{AGE, Column, NAME, age, column, name};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::SECRET;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 use crate::protocol::status::FieldError;
@@ -21,11 +21,12 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[],
     },
-    codec: &SECRET,
+    body: Body::Typed(&SECRET),
     schema: "Secret",
     rules: Rules { default, validate, validate_update, fields: &["type"], ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["type"].clone(), o["data"].as_object().map_or(0, |m| m.len()).into(), age(o, now)],
+    view: None,
 };
 
 const COLUMNS: &[Column] =

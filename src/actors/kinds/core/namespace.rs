@@ -1,6 +1,6 @@
 //! `v1 Namespace`.
-use super::columns::{AGE, Column, NAME, age, column, name};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::NAMESPACE;
 use crate::protocol::names::name_is_label;
 use crate::protocol::resource::{Resource, Subresource};
@@ -22,11 +22,12 @@ pub static KIND: Kind = Kind {
             Subresource { name: "status", group: "", version: "v1", kind: "Namespace", verbs: &["get", "patch", "update"] },
         ],
     },
-    codec: &NAMESPACE,
+    body: Body::Typed(&NAMESPACE),
     schema: "Namespace",
     rules: Rules { name: name_is_label, default, create, update, fields: &["status.phase"], ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["status"]["phase"].clone(), age(o, now)],
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[NAME, column("Status", "string", 0, "The namespace's phase."), AGE];

@@ -1,6 +1,6 @@
 //! `v1 Pod`.
-use super::columns::{AGE, Column, NAME, age, column, name, or_none, since};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name, or_none, since};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::POD;
 use crate::protocol::light::{Light, Phase, pod_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
@@ -32,7 +32,7 @@ pub static KIND: Kind = Kind {
             Subresource { name: "status", group: "", version: "v1", kind: "Pod", verbs: RW },
         ],
     },
-    codec: &POD,
+    body: Body::Typed(&POD),
     schema: "Pod",
     rules: Rules {
         default,
@@ -57,6 +57,7 @@ pub static KIND: Kind = Kind {
     },
     columns: COLUMNS,
     row,
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[
@@ -176,7 +177,7 @@ fn field(entry: &Entry, path: &str) -> Option<String> {
         "status.podIP" => Some(pod.pod_ip.to_string()),
         "status.phase" => Some(phase_text(pod.phase).to_string()),
         "spec.hostNetwork" => Some((entry.parse()["spec"]["hostNetwork"] == true).to_string()),
-        other => Some(super::field_by_path(entry, other).unwrap_or_default()),
+        other => Some(crate::actors::kinds::kind::field_by_path(entry, other).unwrap_or_default()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `v1 ConfigMap`.
-use super::columns::{AGE, Column, NAME, age, column, name};
-use super::{Kind, PLAIN, Rules};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::CONFIG_MAP;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 use crate::protocol::status::FieldError;
@@ -19,11 +19,12 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[],
     },
-    codec: &CONFIG_MAP,
+    body: Body::Typed(&CONFIG_MAP),
     schema: "ConfigMap",
     rules: Rules { validate, validate_update, ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), (entries(&o["data"]) + entries(&o["binaryData"])).into(), age(o, now)],
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[NAME, column("Data", "string", 0, "Number of entries in data and binaryData."), AGE];

@@ -1,6 +1,6 @@
 //! `coordination.k8s.io/v1 Lease`.
-use super::columns::{AGE, Column, NAME, age, column, name};
-use super::{Kind, PLAIN};
+use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN};
 use crate::protocol::codec::kinds::LEASE;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 
@@ -17,11 +17,12 @@ pub static KIND: Kind = Kind {
         verbs: ALL_VERBS,
         subresources: &[],
     },
-    codec: &LEASE,
+    body: Body::Typed(&LEASE),
     schema: "Lease",
     rules: PLAIN,
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["spec"]["holderIdentity"].as_str().unwrap_or_default().into(), age(o, now)],
+    view: None,
 };
 
 const COLUMNS: &[Column] = &[NAME, column("Holder", "string", 0, "Who holds the lease."), AGE];
