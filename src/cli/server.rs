@@ -3,7 +3,7 @@ use super::CliError;
 use super::admin::{admin_token, write_private};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::Kinds;
+use crate::actors::kinds::{Kinds, Unrestricted};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
@@ -43,7 +43,7 @@ impl Server {
         let pki = Arc::new(open_pki(config, data_dir)?);
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
-        let plane = start_kinds(&committer, shelves);
+        let plane = start_kinds(&committer, shelves, Arc::new(Unrestricted));
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane)));
         let heartbeats = Heartbeats::default();

@@ -93,6 +93,7 @@ async fn read_request(request: &HttpRequest, payload: web::Payload) -> Result<Ap
         content_type: text(header::CONTENT_TYPE),
         if_none_match: text(header::IF_NONE_MATCH),
         accept_gzip: text(header::ACCEPT_ENCODING).contains("gzip"),
+        user_agent: text(header::USER_AGENT),
         body: read_body(payload).await?,
     })
 }
