@@ -12,7 +12,9 @@ use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
+use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
+use crate::http::proxy::Proxy;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
@@ -168,6 +170,8 @@ async fn listen(
     users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
+        proxy: Proxy::new(gateway.clone()),
+        overload: Overload::default(),
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
         gateway,
         authenticator: Authenticator::new(users),
