@@ -9,6 +9,7 @@ mod kubia;
 mod node;
 mod pod_range;
 mod quickstart;
+mod secrets;
 mod server;
 mod token;
 mod up;
@@ -37,6 +38,8 @@ enum Command {
     Image(image::Image),
     /// Join tokens for further nodes.
     Token(token::Token),
+    /// The keys that Secrets are encrypted with on disk.
+    Secrets(secrets::Secrets),
     /// Measure a Kubernetes API through a kubeconfig.
     Bench(bench::Bench),
     /// Serve "You've hit <hostname>" on port 8080: the application in the built-in image.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Node(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Token(command) => command.run(),
+        Command::Secrets(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Kubia => return kubia::run(),
         Command::Version => version::run(),
