@@ -56,6 +56,9 @@ pub const EXIT_FAILURE: u8 = 1;
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Kubia) {
+        end_with_the_reader();
+    }
     let outcome = match cli.command {
         Command::Up(command) => command.run(),
         Command::Down(command) => command.run(),
@@ -74,6 +77,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code)
         }
     }
+}
+
+/// A command whose output nobody reads any more (`impresario token list | head -1`) ends quietly. Not for what serves: there a
+/// peer that goes away is an error of one connection.
+pub fn end_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default action runs no code of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 /// What went wrong, in words that say what to do, and the exit code.
