@@ -244,6 +244,7 @@ fn quoted(text: &str) -> String {
 
 /// The record of a watch ends when the stream is dropped.
 fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
+    let content_type = HeaderValue::from_static(stream.content_type());
     let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
         tokio::select! {
             biased;
@@ -251,7 +252,10 @@ fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>
             chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
         }
     });
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED)).streaming(chunks)
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CACHE_CONTROL, NOT_CACHED))
+        .streaming(chunks)
 }
 
 /// An error as a `Status` body.
