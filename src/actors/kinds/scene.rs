@@ -1,5 +1,5 @@
 //! For tests of kinds: a kind, and what the write path makes of bodies of it.
-use super::{Kind, Part, all, prepare_create, prepare_update};
+use super::{Kind, Part, all, begin_create, prepare_create, prepare_update};
 use crate::protocol::status::ApiError;
 use serde_json::Value;
 
@@ -24,7 +24,9 @@ impl Scene {
         let checked = self.0.check(body.to_string().as_bytes()).expect("a body of that kind");
         assert_eq!(checked.findings(), Vec::<String>::new());
         let namespace = if self.0.resource.namespaced { "ns" } else { "" };
-        let object = prepare_create(self.0, namespace, checked.value, NOW, "uid-1", *b"abcde")?;
+        let mut object = checked.value;
+        begin_create(self.0, namespace, &mut object)?;
+        let object = prepare_create(self.0, object, NOW, "uid-1", *b"abcde")?;
         let mut again = object.clone();
         self.0.default(&mut again);
         assert_eq!(again, object, "defaults are not idempotent");

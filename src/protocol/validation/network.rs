@@ -236,7 +236,9 @@ mod tests {
 
     #[test]
     fn special_addresses() {
-        for (value, part) in [("127.0.0.1", "loopback"), ("0.0.0.0", "unspecified"), ("fe80::1", "link-local range"), ("224.0.0.9", "multicast")] {
+        for (value, part) in
+            [("127.0.0.1", "loopback"), ("0.0.0.0", "unspecified"), ("fe80::1", "link-local range"), ("224.0.0.9", "multicast")]
+        {
             assert!(not_special("ip", value).iter().any(|f| f.detail.contains(part)), "{value}");
         }
         assert!(not_special("ip", "10.1.2.3").is_empty());

@@ -224,7 +224,8 @@ fn classes(spec: &Value, path: &str, inline: bool, faults: &mut Vec<FieldError>)
         let path = format!("{path}.volumeMode");
         if inline {
             if mode != "Filesystem" {
-                faults.push(FieldError::forbidden(path, "may not specify volumeMode other than Filesystem in the context of inline volumes"));
+                faults
+                    .push(FieldError::forbidden(path, "may not specify volumeMode other than Filesystem in the context of inline volumes"));
             }
         } else if !VOLUME_MODES.contains(&mode) {
             faults.push(FieldError::not_supported(path, mode, &VOLUME_MODES));

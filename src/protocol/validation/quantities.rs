@@ -64,10 +64,7 @@ fn is_standard(name: &str) -> bool {
 
 /// A standard name in a quota.
 pub fn is_quota_name(name: &str) -> bool {
-    QUOTA.contains(&name)
-        || COUNTS.contains(&name)
-        || name.starts_with("hugepages-")
-        || name.starts_with("requests.hugepages-")
+    QUOTA.contains(&name) || COUNTS.contains(&name) || name.starts_with("hugepages-") || name.starts_with("requests.hugepages-")
 }
 
 /// A name that any resource may have.

@@ -23,7 +23,13 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&LEASE),
     schema: "Lease",
-    rules: Rules { create: |o| drop_coordination(o, None), update: |new, old| drop_coordination(new, Some(old)), validate, create_on_update: true, ..PLAIN },
+    rules: Rules {
+        create: |o| drop_coordination(o, None),
+        update: |new, old| drop_coordination(new, Some(old)),
+        validate,
+        create_on_update: true,
+        ..PLAIN
+    },
     columns: COLUMNS,
     row: |o, now| vec![name(o), text(&o["spec"], "holderIdentity").into(), age(o, now)],
     view: None,

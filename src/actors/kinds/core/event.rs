@@ -92,7 +92,9 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required("reportingController", ""));
         }
         errors.extend(invalid_each("reportingController", reporter, names::qualified_name(reporter)));
-        for (field, max, required) in [("reportingInstance", 128, true), ("action", 128, true), ("reason", 128, true), ("message", 1024, false)] {
+        for (field, max, required) in
+            [("reportingInstance", 128, true), ("action", 128, true), ("reason", 128, true), ("message", 1024, false)]
+        {
             let value = text(object, field);
             if required && value.is_empty() {
                 errors.push(FieldError::required(field, ""));

@@ -120,7 +120,13 @@ struct Amounts {
 impl Amounts {
     fn of(limit: &Value, key: &str) -> Amounts {
         let get = |list: &str| amount(&limit[list][key]);
-        Amounts { min: get("min"), max: get("max"), default: get("default"), request: get("defaultRequest"), ratio: get("maxLimitRequestRatio") }
+        Amounts {
+            min: get("min"),
+            max: get("max"),
+            default: get("default"),
+            request: get("defaultRequest"),
+            ratio: get("maxLimitRequestRatio"),
+        }
     }
 
     fn validate(&self, key: &str, path: &str, errors: &mut Vec<FieldError>) {

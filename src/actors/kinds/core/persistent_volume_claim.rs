@@ -66,7 +66,10 @@ fn create(object: &mut Value) {
     let spec = &mut object["spec"];
     // Sources that no controller of old days knew were dropped silently, and still are.
     let source = (text(&spec["dataSource"], "kind"), text(&spec["dataSource"], "apiGroup"));
-    if !matches!(source, ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io")) && text(spec, "dataSourceRef").is_empty() && spec["dataSourceRef"].is_null() {
+    if !matches!(source, ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io"))
+        && text(spec, "dataSourceRef").is_empty()
+        && spec["dataSourceRef"].is_null()
+    {
         remove(spec, "dataSource");
     }
     align_sources(spec);
@@ -134,7 +137,9 @@ fn data_sources(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
             continue;
         }
         let path = format!("{path}.{field}");
-        errors.extend(["name", "kind"].iter().filter(|f| text(source, f).is_empty()).map(|f| FieldError::required(format!("{path}.{f}"), "")));
+        errors.extend(
+            ["name", "kind"].iter().filter(|f| text(source, f).is_empty()).map(|f| FieldError::required(format!("{path}.{f}"), "")),
+        );
         let (group, kind) = (text(source, "apiGroup"), text(source, "kind"));
         if group.is_empty() && kind != "PersistentVolumeClaim" {
             let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";

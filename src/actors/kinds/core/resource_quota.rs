@@ -21,7 +21,13 @@ pub static KIND: Kind = Kind {
         short_names: &["quota"],
         categories: &[],
         verbs: ALL_VERBS,
-        subresources: &[Subresource { name: "status", group: "", version: "v1", kind: "ResourceQuota", verbs: &["get", "patch", "update"] }],
+        subresources: &[Subresource {
+            name: "status",
+            group: "",
+            version: "v1",
+            kind: "ResourceQuota",
+            verbs: &["get", "patch", "update"],
+        }],
     },
     body: Body::Typed(&RESOURCE_QUOTA),
     schema: "ResourceQuota",
@@ -38,15 +44,8 @@ const COLUMNS: &[Column] = &[
     AGE,
 ];
 
-const SCOPES: [&str; 7] = [
-    "BestEffort",
-    "CrossNamespacePodAffinity",
-    "NotBestEffort",
-    "NotTerminating",
-    "PriorityClass",
-    "Terminating",
-    "VolumeAttributesClass",
-];
+const SCOPES: [&str; 7] =
+    ["BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass"];
 const CONFLICTS: [[&str; 2]; 2] = [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]];
 const POD_RESOURCES: [&str; 7] = ["pods", "cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
 const EXISTS_ONLY: &str = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";

@@ -32,7 +32,8 @@ fn defaults_of_services() {
         })
     );
     assert_eq!(web["status"], json!({ "loadBalancer": {} }));
-    let sticky = scene("Service").create(service(json!({ "type": "LoadBalancer", "sessionAffinity": "ClientIP", "ports": [{ "port": 80 }] })));
+    let sticky =
+        scene("Service").create(service(json!({ "type": "LoadBalancer", "sessionAffinity": "ClientIP", "ports": [{ "port": 80 }] })));
     let spec = &sticky.expect("good")["spec"];
     assert_eq!(spec["sessionAffinityConfig"], json!({ "clientIP": { "timeoutSeconds": 10800 } }));
     assert_eq!((&spec["externalTrafficPolicy"], &spec["allocateLoadBalancerNodePorts"]), (&json!("Cluster"), &json!(true)));
@@ -105,7 +106,8 @@ fn refused_services() {
 #[test]
 fn updates_of_services() {
     let services = scene("Service");
-    let mut old = services.stored(service(json!({ "type": "NodePort", "ports": [{ "name": "a", "port": 80, "nodePort": 30080 }], "clusterIP": "10.0.0.1" })));
+    let mut old = services
+        .stored(service(json!({ "type": "NodePort", "ports": [{ "name": "a", "port": 80, "nodePort": 30080 }], "clusterIP": "10.0.0.1" })));
     old["spec"]["ipFamilies"] = json!(["IPv4"]);
     old["spec"]["ipFamilyPolicy"] = "SingleStack".into();
     // What was allocated stays when a client leaves it out.
@@ -133,13 +135,19 @@ fn updates_of_services() {
 #[test]
 fn endpoints() {
     let endpoints = scene("Endpoints");
-    let body = named(json!({ "subsets": [{ "addresses": [{ "ip": "10.0.0.1" }, { "ip": "10.0.0.2" }], "ports": [{ "name": "a", "port": 80 }, { "name": "b", "port": 81 }] }] }));
+    let body = named(
+        json!({ "subsets": [{ "addresses": [{ "ip": "10.0.0.1" }, { "ip": "10.0.0.2" }], "ports": [{ "name": "a", "port": 80 }, { "name": "b", "port": 81 }] }] }),
+    );
     let object = endpoints.stored(body.clone());
     assert_eq!(object["subsets"][0]["ports"][0]["protocol"], "TCP");
     assert_eq!(endpoints.row(&object), [json!("x"), json!("10.0.0.1:80,10.0.0.2:80,10.0.0.1:81 + 1 more..."), json!("60s")]);
     assert_eq!((endpoints.kind().rules.warnings)(&object, None), [super::endpoints::DEPRECATED]);
     for (pointer, value, words) in [
-        ("/subsets/0/addresses/0/ip", json!("169.254.1.1"), "subsets[0].addresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        (
+            "/subsets/0/addresses/0/ip",
+            json!("169.254.1.1"),
+            "subsets[0].addresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+        ),
         ("/subsets/0/ports/0/name", json!(""), "subsets[0].ports[0].name: Required value"),
         ("/subsets/0/ports/0/port", json!(70000), "subsets[0].ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive"),
         ("/subsets/0/addresses", json!([]), "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"),
@@ -157,13 +165,31 @@ fn limit_ranges() {
     assert_eq!((&limit["default"], &limit["defaultRequest"]), (&json!({ "cpu": "1" }), &json!({ "cpu": "1", "memory": "1Gi" })));
     let path = "spec.limits[0]";
     for (limit, words) in [
-        (json!({ "type": "Pod", "max": { "cpu": "1" }, "min": { "cpu": "2" } }), format!("{path}.min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1")),
-        (json!({ "type": "Pod", "default": { "cpu": "1" } }), format!("{path}.default: Forbidden: may not be specified when `type` is 'Pod'")),
+        (
+            json!({ "type": "Pod", "max": { "cpu": "1" }, "min": { "cpu": "2" } }),
+            format!("{path}.min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1"),
+        ),
+        (
+            json!({ "type": "Pod", "default": { "cpu": "1" } }),
+            format!("{path}.default: Forbidden: may not be specified when `type` is 'Pod'"),
+        ),
         (json!({ "type": "X" }), format!("{path}.type: Invalid value: \"X\": must be a standard limit type or fully qualified")),
-        (json!({ "type": "PersistentVolumeClaim" }), format!("{path}.limits: Required value: either minimum or maximum storage value is required, but neither was provided")),
-        (json!({ "type": "Container", "default": { "cpu": "1" }, "defaultRequest": { "cpu": "2" } }), format!("{path}.defaultRequest[cpu]: Invalid value: \"2\": default request value 2 is greater than default limit value 1")),
-        (json!({ "type": "Pod", "min": { "cpu": "1" }, "max": { "cpu": "2" }, "maxLimitRequestRatio": { "cpu": "3" } }), format!("{path}.maxLimitRequestRatio[cpu]: Invalid value: \"3\": ratio 3 is greater than max/min = 2.000000")),
-        (json!({ "type": "Pod", "max": { "gpus": "1" } }), format!("{path}.max[gpus]: Invalid value: \"gpus\": must be a standard resource type or fully qualified")),
+        (
+            json!({ "type": "PersistentVolumeClaim" }),
+            format!("{path}.limits: Required value: either minimum or maximum storage value is required, but neither was provided"),
+        ),
+        (
+            json!({ "type": "Container", "default": { "cpu": "1" }, "defaultRequest": { "cpu": "2" } }),
+            format!("{path}.defaultRequest[cpu]: Invalid value: \"2\": default request value 2 is greater than default limit value 1"),
+        ),
+        (
+            json!({ "type": "Pod", "min": { "cpu": "1" }, "max": { "cpu": "2" }, "maxLimitRequestRatio": { "cpu": "3" } }),
+            format!("{path}.maxLimitRequestRatio[cpu]: Invalid value: \"3\": ratio 3 is greater than max/min = 2.000000"),
+        ),
+        (
+            json!({ "type": "Pod", "max": { "gpus": "1" } }),
+            format!("{path}.max[gpus]: Invalid value: \"gpus\": must be a standard resource type or fully qualified"),
+        ),
     ] {
         assert_eq!(limits.refusals(range(limit.clone())).first(), Some(&words), "{limit}");
     }
@@ -184,8 +210,14 @@ fn resource_quotas() {
         (json!({ "hard": { "pods": "-1" } }), "spec.hard[pods]: Invalid value: \"-1\": must be greater than or equal to 0"),
         (json!({ "hard": { "storage": "1" } }), "spec.hard[storage]: Invalid value: \"storage\": must be a standard resource for quota"),
         (json!({ "scopes": ["X"] }), "spec.scopes: Invalid value: [\"X\"]: unsupported scope"),
-        (json!({ "scopes": ["BestEffort", "NotBestEffort"] }), "spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: conflicting scopes"),
-        (json!({ "hard": { "secrets": "1" }, "scopes": ["Terminating"] }), "spec.scopes: Invalid value: [\"Terminating\"]: unsupported scope applied to resource"),
+        (
+            json!({ "scopes": ["BestEffort", "NotBestEffort"] }),
+            "spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: conflicting scopes",
+        ),
+        (
+            json!({ "hard": { "secrets": "1" }, "scopes": ["Terminating"] }),
+            "spec.scopes: Invalid value: [\"Terminating\"]: unsupported scope applied to resource",
+        ),
         (
             json!({ "scopeSelector": { "matchExpressions": [{ "scopeName": "PriorityClass", "operator": "In" }] } }),
             "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
@@ -209,7 +241,11 @@ fn persistent_volumes() {
     assert_eq!(volumes.row(&object), cells);
     for (pointer, value, words) in [
         ("/spec/accessModes", json!([]), "spec.accessModes: Required value"),
-        ("/spec/accessModes", json!(["ReadWriteOnce", "ReadWriteOncePod"]), "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes"),
+        (
+            "/spec/accessModes",
+            json!(["ReadWriteOnce", "ReadWriteOncePod"]),
+            "spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes",
+        ),
         ("/spec/capacity/storage", json!("0"), "spec.capacity[storage]: Invalid value: \"0\": must be greater than zero"),
         ("/spec/nfs", Value::Null, "spec: Required value: must specify a volume type"),
         ("/spec/hostPath", json!({ "path": "/x" }), "spec.nfs: Forbidden: may not specify more than 1 volume type"),
@@ -221,7 +257,10 @@ fn persistent_volumes() {
     local["spec"]["local"] = json!({ "path": "/p" });
     assert_eq!(volumes.refusals(local), ["spec.nodeAffinity: Required value: Local volume requires node affinity"]);
     let moved = findings(volumes.update(&object, |o| o["spec"]["nfs"]["path"] = "/q".into()));
-    assert!(moved[0].starts_with("spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n"), "{moved:?}");
+    assert!(
+        moved[0].starts_with("spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n"),
+        "{moved:?}"
+    );
     assert!(volumes.update(&object, |o| o["spec"]["claimRef"] = json!({ "namespace": "ns", "name": "c" })).is_ok());
 }
 
@@ -240,7 +279,12 @@ fn claims() {
         assert_eq!(claims.refusals(with(body.clone(), pointer, value)), [words]);
     }
     let frozen = findings(claims.update(&object, |o| o["spec"]["resources"]["requests"]["storage"] = "2Gi".into()));
-    assert!(frozen[0].starts_with("spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"), "{frozen:?}");
+    assert!(
+        frozen[0].starts_with(
+            "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"
+        ),
+        "{frozen:?}"
+    );
     // The binder names the volume, once; the default class may come late; a bound claim may grow, but not shrink.
     let bound = claims.update(&object, |o| {
         o["spec"]["volumeName"] = "v".into();
@@ -268,7 +312,11 @@ fn secrets_and_config_maps() {
         ("kubernetes.io/ssh-auth", json!({}), vec!["data[ssh-privatekey]: Required value"]),
         ("kubernetes.io/dockerconfigjson", json!({}), vec!["data[.dockerconfigjson]: Required value"]),
         ("kubernetes.io/dockerconfigjson", json!({ ".dockerconfigjson": "e30=" }), vec![]),
-        ("kubernetes.io/service-account-token", json!({}), vec!["metadata.annotations[kubernetes.io/service-account.name]: Required value"]),
+        (
+            "kubernetes.io/service-account-token",
+            json!({}),
+            vec!["metadata.annotations[kubernetes.io/service-account.name]: Required value"],
+        ),
         ("mine", json!({}), vec![]),
     ] {
         assert_eq!(secret(type_, data), words, "{type_}");
@@ -287,7 +335,10 @@ fn namespaces_and_nodes() {
     let ended = spaces.status(&old, |o| o["status"]["phase"] = "Terminating".into());
     assert_eq!(findings(ended), ["status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"]);
     let finalizer = spaces.refusals(named(json!({ "spec": { "finalizers": ["mine"] } })));
-    assert_eq!(finalizer, ["spec.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"]);
+    assert_eq!(
+        finalizer,
+        ["spec.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"]
+    );
 
     let nodes = scene("Node");
     let old = nodes.stored(named(json!({ "spec": { "podCIDR": "10.0.0.0/24", "providerID": "p" } })));
@@ -296,8 +347,13 @@ fn namespaces_and_nodes() {
     assert_eq!(findings(moved), ["spec.providerID: Forbidden: node updates may not change providerID except from \"\" to valid"]);
     let taints = json!([{ "key": "a", "effect": "X" }, { "key": "b", "effect": "NoSchedule" }, { "key": "b", "effect": "NoSchedule" }]);
     let words = nodes.refusals(named(json!({ "spec": { "taints": taints } })));
-    assert_eq!(words[0], "metadata.taints[0].effect: Unsupported value: \"X\": supported values: \"NoExecute\", \"NoSchedule\", \"PreferNoSchedule\"");
-    assert!(words[1].starts_with("metadata.taints[2]: Duplicate value") && words[1].ends_with("taints must be unique by key and effect pair"));
+    assert_eq!(
+        words[0],
+        "metadata.taints[0].effect: Unsupported value: \"X\": supported values: \"NoExecute\", \"NoSchedule\", \"PreferNoSchedule\""
+    );
+    assert!(
+        words[1].starts_with("metadata.taints[2]: Duplicate value") && words[1].ends_with("taints must be unique by key and effect pair")
+    );
 }
 
 #[test]
@@ -317,7 +373,8 @@ fn events_of_old() {
 
 #[test]
 fn pod_templates() {
-    let body = named(json!({ "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } }));
+    let body =
+        named(json!({ "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } }));
     let object = scene("PodTemplate").stored(body);
     assert_eq!((&object["metadata"]["generation"], &object["template"]["spec"]["restartPolicy"]), (&json!(1), &json!("Always")));
     assert_eq!(scene("PodTemplate").row(&object), ["x", "c", "i", "a=b"].map(Value::from));

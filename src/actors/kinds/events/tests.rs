@@ -43,7 +43,9 @@ fn the_newer_group_is_stricter() {
     let object = events.stored(event());
     assert_eq!(events.row(&object)[2..7], ["Because", "pod/p", "", "a.example/c, i", "words"].map(Value::from));
     let mut bad = event();
-    for (field, value) in [("deprecatedCount", json!(2)), ("deprecatedFirstTimestamp", json!(NOW)), ("type", json!("X")), ("series", json!({ "count": 1 }))] {
+    for (field, value) in
+        [("deprecatedCount", json!(2)), ("deprecatedFirstTimestamp", json!(NOW)), ("type", json!("X")), ("series", json!({ "count": 1 }))]
+    {
         bad[field] = value;
     }
     assert_eq!(

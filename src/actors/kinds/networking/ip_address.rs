@@ -28,9 +28,7 @@ pub static KIND: Kind = Kind {
         name: |name, _| network::strict_address_faults(name),
         default: |o| omit_empty(&mut o["spec"]["parentRef"], &["group", "namespace"]),
         validate,
-        validate_update: |new, old| {
-            immutable(&new["spec"]["parentRef"], &old["spec"]["parentRef"], "spec.parentRef").into_iter().collect()
-        },
+        validate_update: |new, old| immutable(&new["spec"]["parentRef"], &old["spec"]["parentRef"], "spec.parentRef").into_iter().collect(),
         fields: &["spec.parentRef.group", "spec.parentRef.resource", "spec.parentRef.namespace", "spec.parentRef.name"],
         ..PLAIN
     },

@@ -10,5 +10,4 @@ mod tests;
 
 use super::Kind;
 
-pub(super) const KINDS: &[&Kind] =
-    &[&ingress_class::KIND, &ingress::KIND, &ip_address::KIND, &network_policy::KIND, &service_cidr::KIND];
+pub(super) const KINDS: &[&Kind] = &[&ingress_class::KIND, &ingress::KIND, &ip_address::KIND, &network_policy::KIND, &service_cidr::KIND];

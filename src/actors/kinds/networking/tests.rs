@@ -28,13 +28,22 @@ fn ingresses() {
     for (spec, words) in [
         (json!({}), "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified".to_string()),
         (json!({ "defaultBackend": {} }), "spec.defaultBackend: Invalid value: \"\": resource or service backend is required".into()),
-        (json!({ "defaultBackend": { "service": { "name": "web" } } }), "spec.defaultBackend: Required value: port name or number is required".into()),
+        (
+            json!({ "defaultBackend": { "service": { "name": "web" } } }),
+            "spec.defaultBackend: Required value: port name or number is required".into(),
+        ),
         (path("Prefix", "x"), format!("{at}.path: Invalid value: \"x\": must be an absolute path")),
         (path("Prefix", "/a//b"), format!("{at}.path: Invalid value: \"/a//b\": must not contain '//'")),
         (path("Exact", "/a/.."), format!("{at}.path: Invalid value: \"/a/..\": cannot end with '/..'")),
-        (path("X", "/"), format!("{at}.pathType: Unsupported value: \"X\": supported values: \"Exact\", \"ImplementationSpecific\", \"Prefix\"")),
+        (
+            path("X", "/"),
+            format!("{at}.pathType: Unsupported value: \"X\": supported values: \"Exact\", \"ImplementationSpecific\", \"Prefix\""),
+        ),
         (path("", "/"), format!("{at}.pathType: Required value: pathType must be specified")),
-        (json!({ "rules": [{ "host": "1.2.3.4" }] }), "spec.rules[0].host: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address".into()),
+        (
+            json!({ "rules": [{ "host": "1.2.3.4" }] }),
+            "spec.rules[0].host: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address".into(),
+        ),
         (json!({ "rules": [{ "http": { "paths": [] } }] }), "spec.rules[0].http.paths: Required value".into()),
     ] {
         assert_eq!(ingresses.refusals(object(spec.clone())), [words], "{spec}");
@@ -48,7 +57,8 @@ fn ingresses() {
 #[test]
 fn ingress_classes() {
     let classes = scene("IngressClass");
-    let stored = classes.stored(object(json!({ "controller": "a.example/c", "parameters": { "apiGroup": "g.example", "kind": "K", "name": "n" } })));
+    let stored =
+        classes.stored(object(json!({ "controller": "a.example/c", "parameters": { "apiGroup": "g.example", "kind": "K", "name": "n" } })));
     assert_eq!(stored["spec"]["parameters"]["scope"], "Cluster");
     assert_eq!(classes.row(&stored)[1..3], ["a.example/c", "K.g.example/n"].map(Value::from));
     let moved = classes.update(&stored, |o| o["spec"]["controller"] = "b.example/c".into());
@@ -63,7 +73,10 @@ fn network_policies() {
     let policies = scene("NetworkPolicy");
     let spec = json!({ "podSelector": { "matchLabels": { "a": "b" } }, "egress": [{ "ports": [{ "port": 53 }] }] });
     let stored = policies.stored(object(spec));
-    assert_eq!((&stored["spec"]["policyTypes"], &stored["spec"]["egress"][0]["ports"][0]["protocol"]), (&json!(["Ingress", "Egress"]), &json!("TCP")));
+    assert_eq!(
+        (&stored["spec"]["policyTypes"], &stored["spec"]["egress"][0]["ports"][0]["protocol"]),
+        (&json!(["Ingress", "Egress"]), &json!("TCP"))
+    );
     assert_eq!(policies.row(&stored)[1], "a=b");
     let empty = policies.stored(object(json!({ "podSelector": {} })));
     assert_eq!((&policies.row(&empty)[1], &empty["spec"]["policyTypes"]), (&json!("<none>"), &json!(["Ingress"])));
@@ -72,14 +85,35 @@ fn network_policies() {
     let (from, ports) = ("spec.ingress[0].from[0]", "spec.ingress[0].ports[0]");
     for (spec, words) in [
         (peer(json!({})), format!("{from}: Required value: must specify a peer")),
-        (peer(json!({ "podSelector": {}, "ipBlock": { "cidr": "10.0.0.0/8" } })), format!("{from}: Forbidden: may not specify both ipBlock and another peer")),
-        (peer(json!({ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"] } })), format!("{from}.ipBlock.except[0]: Invalid value: \"11.0.0.0/16\": must be a strict subset of `cidr`")),
-        (peer(json!({ "ipBlock": { "cidr": "x" } })), format!("{from}.ipBlock.cidr: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")),
-        (port(json!({ "port": 80, "endPort": 79 })), format!("{ports}.endPort: Invalid value: 79: must be greater than or equal to `port`")),
-        (port(json!({ "port": "web", "endPort": 79 })), format!("{ports}.endPort: Invalid value: 79: may not be specified when `port` is non-numeric")),
+        (
+            peer(json!({ "podSelector": {}, "ipBlock": { "cidr": "10.0.0.0/8" } })),
+            format!("{from}: Forbidden: may not specify both ipBlock and another peer"),
+        ),
+        (
+            peer(json!({ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"] } })),
+            format!("{from}.ipBlock.except[0]: Invalid value: \"11.0.0.0/16\": must be a strict subset of `cidr`"),
+        ),
+        (
+            peer(json!({ "ipBlock": { "cidr": "x" } })),
+            format!("{from}.ipBlock.cidr: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
+        ),
+        (
+            port(json!({ "port": 80, "endPort": 79 })),
+            format!("{ports}.endPort: Invalid value: 79: must be greater than or equal to `port`"),
+        ),
+        (
+            port(json!({ "port": "web", "endPort": 79 })),
+            format!("{ports}.endPort: Invalid value: 79: may not be specified when `port` is non-numeric"),
+        ),
         (port(json!({ "endPort": 79 })), format!("{ports}.endPort: Invalid value: 79: may not be specified when `port` is not specified")),
-        (port(json!({ "protocol": "X" })), format!("{ports}.protocol: Unsupported value: \"X\": supported values: \"TCP\", \"UDP\", \"SCTP\"")),
-        (json!({ "podSelector": {}, "policyTypes": ["X"] }), "spec.policyTypes[0]: Unsupported value: \"X\": supported values: \"Ingress\", \"Egress\"".into()),
+        (
+            port(json!({ "protocol": "X" })),
+            format!("{ports}.protocol: Unsupported value: \"X\": supported values: \"TCP\", \"UDP\", \"SCTP\""),
+        ),
+        (
+            json!({ "podSelector": {}, "policyTypes": ["X"] }),
+            "spec.policyTypes[0]: Unsupported value: \"X\": supported values: \"Ingress\", \"Egress\"".into(),
+        ),
     ] {
         assert_eq!(policies.refusals(object(spec.clone())), [words], "{spec}");
     }

@@ -12,7 +12,10 @@ fn runtime_classes() {
     };
     let stored = classes.stored(class(json!({ "overhead": { "podFixed": { "cpu": "100m" } } })));
     assert_eq!(classes.row(&stored), ["x", "runc", "60s"].map(Value::from));
-    assert_eq!(findings(classes.update(&stored, |o| o["handler"] = "kata".into())), ["handler: Invalid value: \"kata\": field is immutable"]);
+    assert_eq!(
+        findings(classes.update(&stored, |o| o["handler"] = "kata".into())),
+        ["handler: Invalid value: \"kata\": field is immutable"]
+    );
     assert!(classes.refusals(class(json!({ "handler": "" })))[0].starts_with("handler: Invalid value: \"\": a lowercase RFC 1123 label"));
     let toleration = json!({ "key": "a", "operator": "Exists" });
     let twice = classes.refusals(class(json!({ "scheduling": { "tolerations": [toleration, toleration] } })));

@@ -24,21 +24,34 @@ fn classes() {
         ("provisioner", json!("b"), "provisioner: Forbidden: updates to provisioner are forbidden."),
         ("parameters", json!({ "a": "b" }), "parameters: Forbidden: updates to parameters are forbidden."),
         ("reclaimPolicy", json!("Retain"), "reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden."),
-        ("volumeBindingMode", json!("WaitForFirstConsumer"), "volumeBindingMode: Invalid value: \"WaitForFirstConsumer\": field is immutable"),
+        (
+            "volumeBindingMode",
+            json!("WaitForFirstConsumer"),
+            "volumeBindingMode: Invalid value: \"WaitForFirstConsumer\": field is immutable",
+        ),
     ] {
         assert_eq!(findings(classes.update(&stored, |o| o[field] = value)), [words]);
     }
     let term = json!({ "matchLabelExpressions": [{ "key": "zone", "values": ["a"] }] });
     for (body, words) in [
         (json!({}), "provisioner: Required value"),
-        (json!({ "provisioner": "p", "reclaimPolicy": "Recycle" }), "reclaimPolicy: Unsupported value: \"Recycle\": supported values: \"Delete\", \"Retain\""),
-        (json!({ "provisioner": "p", "allowedTopologies": [term, term] }), "allowedTopologies[1].matchLabelExpressions: Duplicate value: \"\""),
+        (
+            json!({ "provisioner": "p", "reclaimPolicy": "Recycle" }),
+            "reclaimPolicy: Unsupported value: \"Recycle\": supported values: \"Delete\", \"Retain\"",
+        ),
+        (
+            json!({ "provisioner": "p", "allowedTopologies": [term, term] }),
+            "allowedTopologies[1].matchLabelExpressions: Duplicate value: \"\"",
+        ),
     ] {
         assert_eq!(classes.refusals(named(body)), [words]);
     }
     let attributes = scene("VolumeAttributesClass");
     let stored = attributes.stored(named(json!({ "driverName": "a.example", "parameters": { "iops": "1" } })));
-    assert_eq!(findings(attributes.update(&stored, |o| o["driverName"] = "b".into())), ["driverName: Forbidden: updates to driverName are forbidden."]);
+    assert_eq!(
+        findings(attributes.update(&stored, |o| o["driverName"] = "b".into())),
+        ["driverName: Forbidden: updates to driverName are forbidden."]
+    );
     let empty = attributes.refusals(named(json!({ "driverName": "a.example" })));
     assert_eq!(empty, ["parameters: Required value: must contain at least one key/value pair"]);
 }
@@ -95,6 +108,7 @@ fn nodes_capacities_and_attachments() {
     assert_eq!(attachments.row(&stored), cells);
     let words = ["spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName"];
     assert_eq!(attachments.refusals(attachment(json!({}))), words);
-    let inline = attachments.refusals(attachment(json!({ "inlineVolumeSpec": { "accessModes": ["ReadWriteOnce"], "nfs": { "server": "s", "path": "/" } } })));
+    let inline = attachments
+        .refusals(attachment(json!({ "inlineVolumeSpec": { "accessModes": ["ReadWriteOnce"], "nfs": { "server": "s", "path": "/" } } })));
     assert_eq!(inline, ["spec.source.inlineVolumeSpec.csi: Required value: has to be specified in the context of inline volumes"]);
 }

@@ -80,9 +80,15 @@ fn refusals_are_upstreams() {
         ip("10.96.255.255", "the provided IP (10.96.255.255) is not in the valid range. The range of valid IPs is 10.96.0.0/16"),
         port(30_001, "provided port is already allocated"),
         port(80, range),
-        (with("ipFamilyPolicy", json!("RequireDualStack")), "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services".into()),
+        (
+            with("ipFamilyPolicy", json!("RequireDualStack")),
+            "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services".into(),
+        ),
         (with("ipFamilies", json!(["IPv6"])), "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster".into()),
-        (with("clusterIPs", json!(["fd00::1"])), "spec.clusterIPs[0]: Invalid value: [\"fd00::1\"]: IPv6 is not configured on this cluster".into()),
+        (
+            with("clusterIPs", json!(["fd00::1"])),
+            "spec.clusterIPs[0]: Invalid value: [\"fd00::1\"]: IPv6 is not configured on this cluster".into(),
+        ),
     ] {
         let error = held.allocate(None, &mut object).expect_err(&words);
         assert_eq!(error.to_string(), words);
