@@ -40,7 +40,8 @@ const TYPES: [&str; 3] = ["Container", "PersistentVolumeClaim", "Pod"];
 
 /// For containers: the limit is the greatest allowed one, the request is the limit, or else the least allowed one.
 fn default(object: &mut Value) {
-    for limit in items_mut(&mut object["spec"], "limits") {
+    let Some(spec) = object.get_mut("spec") else { return };
+    for limit in items_mut(spec, "limits") {
         if limit["type"] != "Container" {
             continue;
         }

@@ -65,11 +65,11 @@ fn create(object: &mut Value) {
     object["status"] = json!({ "phase": "Pending" });
     let spec = &mut object["spec"];
     // Sources that no controller of old days knew were dropped silently, and still are.
-    let source = (text(&spec["dataSource"], "kind"), text(&spec["dataSource"], "apiGroup"));
-    if !matches!(source, ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io"))
-        && text(spec, "dataSourceRef").is_empty()
-        && spec["dataSourceRef"].is_null()
-    {
+    let known = matches!(
+        (text(&spec["dataSource"], "kind"), text(&spec["dataSource"], "apiGroup")),
+        ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io")
+    );
+    if !known && spec["dataSourceRef"].is_null() {
         remove(spec, "dataSource");
     }
     align_sources(spec);
@@ -88,12 +88,6 @@ fn align_sources(spec: &mut Value) {
         let mut source = reference;
         remove(&mut source, "namespace");
         spec["dataSource"] = source;
-    }
-    // Reading an absent member leaves no trace of it.
-    for field in ["dataSource", "dataSourceRef"] {
-        if spec[field].is_null() {
-            remove(spec, field);
-        }
     }
 }
 

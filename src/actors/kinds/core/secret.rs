@@ -96,9 +96,10 @@ fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
 
 /// The keys of a map of a ConfigMap or a Secret.
 pub(super) fn validate_keys(object: &Value, map: &str) -> Vec<FieldError> {
-    let faults = |key: &str| names::config_map_key(key);
     members(&object[map])
-        .flat_map(|(key, _)| faults(key).into_iter().map(move |why| FieldError::invalid(format!("{map}[{key}]"), key.as_str(), why)))
+        .flat_map(|(key, _)| {
+            names::config_map_key(key).into_iter().map(move |why| FieldError::invalid(format!("{map}[{key}]"), key.as_str(), why))
+        })
         .collect()
 }
 

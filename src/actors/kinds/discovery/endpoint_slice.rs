@@ -179,12 +179,12 @@ fn warnings(new: &Value, _: Option<&Value>) -> Vec<String> {
 }
 
 fn ports(o: &Value) -> String {
-    let text = |port: &Value| match port["port"].as_i64() {
+    let shown = |port: &Value| match port["port"].as_i64() {
         Some(number) => number.to_string(),
         None if text(port, "name").is_empty() => "*".into(),
         None => text(port, "name").to_string(),
     };
-    shortened(o["ports"].as_array().into_iter().flatten().map(text).collect())
+    shortened(o["ports"].as_array().into_iter().flatten().map(shown).collect())
 }
 
 fn endpoints(o: &Value) -> String {

@@ -43,8 +43,8 @@ const DIRECTIONS: [(&str, &str); 2] = [("ingress", "from"), ("egress", "to")];
 
 fn default(object: &mut Value) {
     let spec = &mut object["spec"];
-    if !spec.is_object() {
-        return;
+    if spec.is_null() {
+        *spec = json!({});
     }
     for (direction, _) in DIRECTIONS {
         for rule in items_mut(spec, direction) {

@@ -161,8 +161,7 @@ impl ServiceAddresses {
         let automatic = allocates_ports(spec);
         let requested: Vec<(i64, u32)> = ports(spec).map(|p| (p["port"].as_i64().unwrap_or(0), node_port(p))).collect();
         let mut given: BTreeMap<i64, u32> = BTreeMap::new();
-        for index in 0..requested.len() {
-            let Some(&(port, asked)) = requested.get(index) else { break };
+        for (index, &(port, asked)) in requested.iter().enumerate() {
             if asked == 0 && !automatic {
                 continue;
             }
@@ -210,7 +209,7 @@ impl ServiceAddresses {
         }
         let asked = spec["healthCheckNodePort"].as_i64().and_then(|p| u32::try_from(p).ok()).unwrap_or(0);
         if asked != 0 {
-            let why = |why| AllocationError::Internal(format!("failed to allocate requested HealthCheck NodePort {asked}: {why}"));
+            let why = |why: String| AllocationError::Internal(format!("failed to allocate requested HealthCheck NodePort {asked}: {why}"));
             return self.check_port(asked, own).map_err(why);
         }
         let port = self.any_port(own).ok_or_else(|| full("failed to allocate a HealthCheck NodePort 0"))?;
