@@ -7,17 +7,28 @@ mod cluster;
 mod columns;
 mod coordination;
 mod core;
+mod discovery;
+mod events;
+mod fields;
 mod kind;
 mod merge_parts;
+mod networking;
+mod node;
 mod prepare;
 mod remove;
 mod scale;
+mod scheduling;
 mod stages;
+mod storage;
 mod write;
 
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod tests;
 
+pub use self::core::component_status;
+pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
 pub use cluster::{Kinds, Served, WriteLimits};
@@ -30,5 +41,16 @@ pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, P
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, coordination::KINDS].concat()
+    [
+        core::KINDS,
+        apps::KINDS,
+        coordination::KINDS,
+        discovery::KINDS,
+        events::KINDS,
+        networking::KINDS,
+        node::KINDS,
+        scheduling::KINDS,
+        storage::KINDS,
+    ]
+    .concat()
 }

@@ -38,6 +38,14 @@ pub static NETWORK_POLICY: Codec = Codec::of::<api::networking::v1::NetworkPolic
 pub static POD_DISRUPTION_BUDGET: Codec = Codec::of::<api::policy::v1::PodDisruptionBudget>();
 pub static EVICTION: Codec = Codec::of::<api::policy::v1::Eviction>();
 pub static STORAGE_CLASS: Codec = Codec::of::<api::storage::v1::StorageClass>();
+pub static EVENTS_EVENT: Codec = Codec::of::<api::events::v1::Event>();
+pub static IP_ADDRESS: Codec = Codec::of::<api::networking::v1::IPAddress>();
+pub static SERVICE_CIDR: Codec = Codec::of::<api::networking::v1::ServiceCIDR>();
+pub static CSI_DRIVER: Codec = Codec::of::<api::storage::v1::CSIDriver>();
+pub static CSI_NODE: Codec = Codec::of::<api::storage::v1::CSINode>();
+pub static CSI_STORAGE_CAPACITY: Codec = Codec::of::<api::storage::v1::CSIStorageCapacity>();
+pub static VOLUME_ATTACHMENT: Codec = Codec::of::<api::storage::v1::VolumeAttachment>();
+pub static VOLUME_ATTRIBUTES_CLASS: Codec = Codec::of::<api::storage::v1::VolumeAttributesClass>();
 pub static ROLE: Codec = Codec::of::<api::rbac::v1::Role>();
 pub static ROLE_BINDING: Codec = Codec::of::<api::rbac::v1::RoleBinding>();
 pub static CLUSTER_ROLE: Codec = Codec::of::<api::rbac::v1::ClusterRole>();
@@ -94,6 +102,14 @@ pub static ALL: &[&Codec] = &[
     &POD_DISRUPTION_BUDGET,
     &EVICTION,
     &STORAGE_CLASS,
+    &EVENTS_EVENT,
+    &IP_ADDRESS,
+    &SERVICE_CIDR,
+    &CSI_DRIVER,
+    &CSI_NODE,
+    &CSI_STORAGE_CAPACITY,
+    &VOLUME_ATTACHMENT,
+    &VOLUME_ATTRIBUTES_CLASS,
     &ROLE,
     &ROLE_BINDING,
     &CLUSTER_ROLE,

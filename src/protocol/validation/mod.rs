@@ -4,7 +4,11 @@
 pub mod defaults;
 mod labels;
 mod meta;
+pub mod network;
+pub mod node_selector;
+pub mod persistent_volume;
 mod pod_spec;
+pub mod quantities;
 
 pub use defaults::{default_pod, default_pod_spec};
 pub use labels::{labels, selector};
@@ -14,23 +18,24 @@ pub use pod_spec::{resource_requirements, validate_pod_spec};
 use crate::status::{FieldError, FieldErrorKind};
 use serde_json::Value;
 
-pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+/// A text field; empty when it is absent.
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
 /// The items of a list field, with their paths; none when it is absent.
-pub(crate) fn items<'a>(value: &'a Value, path: &str, field: &str) -> impl Iterator<Item = (String, &'a Value)> {
-    let path = format!("{path}.{field}");
+pub fn items<'a>(value: &'a Value, path: &str, field: &str) -> impl Iterator<Item = (String, &'a Value)> {
+    let path = if path.is_empty() { field.to_string() } else { format!("{path}.{field}") };
     value[field].as_array().into_iter().flatten().enumerate().map(move |(index, item)| (format!("{path}[{index}]"), item))
 }
 
 /// An `Invalid value` finding for each sentence.
-pub(crate) fn invalid_each(path: &str, value: &str, sentences: Vec<String>) -> impl Iterator<Item = FieldError> {
+pub fn invalid_each(path: &str, value: &str, sentences: Vec<String>) -> impl Iterator<Item = FieldError> {
     sentences.into_iter().map(move |sentence| FieldError::invalid(path, value, sentence))
 }
 
 /// Absent is `Required value`, anything but `valid` is `Unsupported value`. `valid` is sorted, as upstream prints it.
-pub(crate) fn one_of(value: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
+pub fn one_of(value: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
     let path = format!("{path}.{field}");
     match value[field].as_str().unwrap_or_default() {
         "" => Some(FieldError::required(path, "")),
@@ -40,18 +45,18 @@ pub(crate) fn one_of(value: &Value, path: &str, field: &str, valid: &[&str]) -> 
 }
 
 /// The same for a field that may be absent.
-pub(crate) fn one_of_if_set(value: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
+pub fn one_of_if_set(value: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
     if value[field].is_null() { None } else { one_of(value, path, field, valid) }
 }
 
 /// A number field that must not be negative.
-pub(crate) fn not_negative(value: &Value, path: &str, field: &str) -> Option<FieldError> {
+pub fn not_negative(value: &Value, path: &str, field: &str) -> Option<FieldError> {
     let number = value[field].as_i64().filter(|n| *n < 0)?;
     Some(FieldError::invalid(format!("{path}.{field}"), number, "must be greater than or equal to 0"))
 }
 
 /// `Required value` when a text field is absent or empty.
-pub(crate) fn required(value: &Value, path: &str, field: &str) -> Option<FieldError> {
+pub fn required(value: &Value, path: &str, field: &str) -> Option<FieldError> {
     text(value, field).is_empty().then(|| FieldError::required(format!("{path}.{field}"), ""))
 }
 
