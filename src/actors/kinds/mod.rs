@@ -2,12 +2,15 @@
 //! columns. No handler is written per kind. Each API group is a folder, each kind a file.
 mod actor;
 mod apps;
+mod autoscaling;
+mod batch;
 mod cluster;
 mod columns;
 mod coordination;
 mod core;
 mod kind;
 mod merge_parts;
+mod policy;
 mod prepare;
 mod remove;
 mod scale;
@@ -26,5 +29,5 @@ pub use write::{DeleteOptions, Outcome, Part, Patch, Propagation, WriteOp, Write
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, coordination::KINDS].concat()
+    [core::KINDS, apps::KINDS, autoscaling::KINDS, batch::KINDS, coordination::KINDS, policy::KINDS].concat()
 }
