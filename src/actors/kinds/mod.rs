@@ -19,6 +19,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
 pub use actor::{KindActor, KindMessage};
 pub use cluster::{Kinds, Served, WriteLimits};
 pub use columns::Column;

@@ -9,4 +9,4 @@ mod v1_metrics;
 
 use super::Kind;
 
-pub(super) const KINDS: &[&Kind] = &[&v1::KIND, &horizontal_pod_autoscaler::KIND];
+pub(super) const KINDS: &[&Kind] = &[&horizontal_pod_autoscaler::KIND, &v1::KIND];

@@ -4,6 +4,7 @@ mod event;
 mod namespace;
 mod node;
 mod pod;
+pub(super) mod pod_update;
 pub(super) mod replication_controller;
 mod secret;
 mod service;
