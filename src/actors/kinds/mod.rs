@@ -3,6 +3,8 @@
 mod actor;
 mod admission;
 mod apps;
+mod autoscaling;
+mod batch;
 mod cluster;
 mod columns;
 mod coordination;
@@ -14,6 +16,7 @@ mod kind;
 mod merge_parts;
 mod networking;
 mod node;
+mod policy;
 mod prepare;
 mod remove;
 mod scale;
@@ -29,6 +32,7 @@ mod tests;
 
 pub use self::core::component_status;
 pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
+pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
 pub use cluster::{Kinds, Served, WriteLimits};
@@ -44,11 +48,14 @@ pub fn all() -> Vec<&'static Kind> {
     [
         core::KINDS,
         apps::KINDS,
+        autoscaling::KINDS,
+        batch::KINDS,
         coordination::KINDS,
         discovery::KINDS,
         events::KINDS,
         networking::KINDS,
         node::KINDS,
+        policy::KINDS,
         scheduling::KINDS,
         storage::KINDS,
     ]

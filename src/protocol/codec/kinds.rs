@@ -31,6 +31,7 @@ pub static CRON_JOB: Codec = Codec::of::<api::batch::v1::CronJob>();
 pub static LEASE: Codec = Codec::of::<api::coordination::v1::Lease>();
 pub static ENDPOINT_SLICE: Codec = Codec::of::<api::discovery::v1::EndpointSlice>();
 pub static SCALE: Codec = Codec::of::<api::autoscaling::v1::Scale>();
+pub static HORIZONTAL_POD_AUTOSCALER_V1: Codec = Codec::of::<api::autoscaling::v1::HorizontalPodAutoscaler>();
 pub static HORIZONTAL_POD_AUTOSCALER: Codec = Codec::of::<api::autoscaling::v2::HorizontalPodAutoscaler>();
 pub static INGRESS: Codec = Codec::of::<api::networking::v1::Ingress>();
 pub static INGRESS_CLASS: Codec = Codec::of::<api::networking::v1::IngressClass>();
@@ -95,6 +96,7 @@ pub static ALL: &[&Codec] = &[
     &LEASE,
     &ENDPOINT_SLICE,
     &SCALE,
+    &HORIZONTAL_POD_AUTOSCALER_V1,
     &HORIZONTAL_POD_AUTOSCALER,
     &INGRESS,
     &INGRESS_CLASS,

@@ -10,6 +10,7 @@ pub(super) mod persistent_volume;
 pub(super) mod persistent_volume_claim;
 mod pod;
 mod pod_template;
+pub(super) mod pod_update;
 pub(super) mod replication_controller;
 mod resource_quota;
 mod secret;
