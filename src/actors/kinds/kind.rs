@@ -80,6 +80,8 @@ pub struct Rules {
     pub create: fn(&mut Value),
     /// Carries over what an updater may not change.
     pub update: fn(new: &mut Value, old: &Value),
+    /// The same for updates of `status`.
+    pub update_status: fn(new: &mut Value, old: &Value),
     pub validate: fn(&Value) -> Vec<FieldError>,
     pub validate_update: fn(new: &Value, old: &Value) -> Vec<FieldError>,
     /// Rules of the `status` subresource.
@@ -107,6 +109,7 @@ pub const PLAIN: Rules = Rules {
     default: |_| {},
     create: |_| {},
     update: |_, _| {},
+    update_status: |_, _| {},
     validate: |_| Vec::new(),
     validate_update: |_, _| Vec::new(),
     validate_status: |_, _| Vec::new(),

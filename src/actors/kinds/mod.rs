@@ -1,11 +1,17 @@
 //! One actor for every kind of object, and one table of kinds. A kind is data: its names, its codec, its rules, its
 //! columns. No handler is written per kind. Each API group is a folder, each kind a file.
 mod actor;
+pub mod admissionregistration;
+pub mod apiregistration;
 mod apps;
+pub mod certificates;
 mod cluster;
 mod columns;
 mod coordination;
 mod core;
+mod dynamic_resources;
+mod findings;
+pub mod flowcontrol;
 mod kind;
 mod merge_parts;
 mod prepare;
@@ -13,6 +19,8 @@ mod remove;
 mod scale;
 mod write;
 
+#[cfg(test)]
+mod discovery_tests;
 #[cfg(test)]
 mod tests;
 
@@ -26,5 +34,15 @@ pub use write::{DeleteOptions, Outcome, Part, Patch, Propagation, WriteOp, Write
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, coordination::KINDS].concat()
+    [
+        core::KINDS,
+        apps::KINDS,
+        certificates::KINDS,
+        coordination::KINDS,
+        flowcontrol::KINDS,
+        dynamic_resources::KINDS,
+        admissionregistration::KINDS,
+        apiregistration::KINDS,
+    ]
+    .concat()
 }
