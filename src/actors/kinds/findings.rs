@@ -60,7 +60,7 @@ pub(super) fn too_many(path: impl Into<String>, count: usize, max: usize) -> Fie
 
 /// `Unsupported value` unless the field is absent or one of `valid`, which is sorted as upstream prints it.
 pub(super) fn unsupported(object: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
-    let found = object[field].as_str()?;
+    let found = object[field].as_str().filter(|found| !found.is_empty())?;
     (!valid.contains(&found)).then(|| FieldError::not_supported(child(path, field), found, valid))
 }
 

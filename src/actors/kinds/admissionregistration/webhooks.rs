@@ -74,7 +74,7 @@ fn validate_webhook(hook: &Value, path: &str) -> Vec<FieldError> {
     errors.extend(matching::rules(hook, path));
     errors.extend(unsupported(hook, path, "failurePolicy", FAILURE_POLICIES));
     errors.extend(unsupported(hook, path, "matchPolicy", MATCH_POLICIES));
-    if hook["sideEffects"].is_null() {
+    if text(hook, "sideEffects").is_empty() {
         let why = format!("must specify one of {}", SIDE_EFFECTS.join(", "));
         errors.push(FieldError::required(format!("{path}.sideEffects"), why));
     }
