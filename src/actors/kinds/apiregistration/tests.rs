@@ -1,11 +1,13 @@
 use super::api_service::KIND;
-use crate::actors::kinds::prepare_create;
+use crate::actors::kinds::{begin_create, prepare_create};
 use serde_json::{Value, json};
 
 fn create(name: &str, spec: Value) -> Result<Value, String> {
     let body = json!({"metadata": {"name": name}, "spec": spec});
     let checked = KIND.check(body.to_string().as_bytes()).expect("a body of that kind");
-    prepare_create(&KIND, "", checked.value, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
+    let mut object = checked.value;
+    begin_create(&KIND, "", &mut object).map_err(|e| e.message)?;
+    prepare_create(&KIND, object, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
 }
 
 #[test]

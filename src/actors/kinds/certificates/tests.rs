@@ -1,5 +1,5 @@
 use super::signing_request::{KIND, merge_approval, restricted_subject, set_requester, validate_approval};
-use crate::actors::kinds::{Part, prepare_create, prepare_update};
+use crate::actors::kinds::{Part, begin_create, prepare_create, prepare_update};
 use crate::protocol::user::User;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,9 @@ fn spec(signer: &str) -> Value {
 fn create(spec: Value) -> Result<Value, String> {
     let body = json!({"metadata": {"name": "Any Name"}, "spec": spec, "status": {"conditions": [{"type": "Approved", "status": "True"}]}});
     let checked = KIND.check(body.to_string().as_bytes()).expect("a body of that kind");
-    prepare_create(&KIND, "", checked.value, NOW, "uid", *b"abcde").map_err(|e| e.message)
+    let mut object = checked.value;
+    begin_create(&KIND, "", &mut object).map_err(|e| e.message)?;
+    prepare_create(&KIND, object, NOW, "uid", *b"abcde").map_err(|e| e.message)
 }
 
 fn stored() -> Value {

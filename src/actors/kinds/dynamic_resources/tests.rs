@@ -1,11 +1,13 @@
 use super::{claims, device_class, slices};
-use crate::actors::kinds::{Kind, Part, prepare_create, prepare_update};
+use crate::actors::kinds::{Kind, Part, begin_create, prepare_create, prepare_update};
 use serde_json::{Value, json};
 
 fn create(kind: &Kind, body: &Value) -> Result<Value, String> {
     let checked = kind.check(body.to_string().as_bytes()).map_err(|e| e.to_string())?;
     let namespace = if kind.resource.namespaced { "ns" } else { "" };
-    prepare_create(kind, namespace, checked.value, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
+    let mut object = checked.value;
+    begin_create(kind, namespace, &mut object).map_err(|e| e.message)?;
+    prepare_create(kind, object, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
 }
 
 fn refused(kind: &Kind, base: &Value, changes: Vec<(&str, Value, &str)>) {

@@ -1,12 +1,14 @@
 use super::bootstrap::{mandatory_flow_schemas, mandatory_priority_levels, suggested_flow_schemas, suggested_priority_levels};
 use super::{flow_schema, priority_level};
-use crate::actors::kinds::{Kind, prepare_create};
+use crate::actors::kinds::{Kind, begin_create, prepare_create};
 use serde_json::{Value, json};
 
 fn create(kind: &Kind, body: &Value) -> Result<Value, String> {
     let checked = kind.check(body.to_string().as_bytes()).map_err(|e| e.to_string())?;
     assert_eq!(checked.findings(), Vec::<String>::new());
-    prepare_create(kind, "", checked.value, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
+    let mut object = checked.value;
+    begin_create(kind, "", &mut object).map_err(|e| e.message)?;
+    prepare_create(kind, object, "2026-01-01T00:00:00Z", "uid", *b"abcde").map_err(|e| e.message)
 }
 
 /// Upstream says of its own: they are good, and defaulting changes nothing.
