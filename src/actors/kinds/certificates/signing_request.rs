@@ -52,6 +52,7 @@ pub static KIND: Kind = Kind {
         // Upstream takes any name.
         name: |_, _| Vec::new(),
         create,
+        requester: set_requester,
         update: |new, old| new["spec"] = old["spec"].clone(),
         update_status: |new, old| set_condition_times(new, old, &time::rfc3339(time::now())),
         validate,
