@@ -131,6 +131,7 @@ impl Part {
             Part::Scale => "scale",
             Part::Binding => "binding",
             Part::Finalize => "finalize",
+            Part::Approval => "approval",
         }
     }
 }

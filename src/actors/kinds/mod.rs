@@ -2,9 +2,12 @@
 //! columns. No handler is written per kind. Each API group is a folder, each kind a file.
 mod actor;
 mod admission;
+pub mod admissionregistration;
+pub mod apiregistration;
 mod apps;
 mod autoscaling;
 mod batch;
+pub mod certificates;
 mod cluster;
 mod columns;
 mod coordination;
@@ -12,6 +15,9 @@ mod core;
 mod discovery;
 mod events;
 mod fields;
+mod dynamic_resources;
+mod findings;
+pub mod flowcontrol;
 mod kind;
 mod merge_parts;
 mod networking;
@@ -25,6 +31,8 @@ mod stages;
 mod storage;
 mod write;
 
+#[cfg(test)]
+mod discovery_tests;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
@@ -47,12 +55,17 @@ pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, P
 pub fn all() -> Vec<&'static Kind> {
     [
         core::KINDS,
+        admissionregistration::KINDS,
+        apiregistration::KINDS,
         apps::KINDS,
         autoscaling::KINDS,
         batch::KINDS,
+        certificates::KINDS,
         coordination::KINDS,
         discovery::KINDS,
+        dynamic_resources::KINDS,
         events::KINDS,
+        flowcontrol::KINDS,
         networking::KINDS,
         node::KINDS,
         policy::KINDS,

@@ -202,6 +202,7 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
         "status" => Ok(Part::Status),
         "scale" => Ok(Part::Scale),
         "finalize" => Ok(Part::Finalize),
+        "approval" => Ok(Part::Approval),
         other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "update")),
     }
 }

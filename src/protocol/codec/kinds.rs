@@ -65,6 +65,16 @@ pub static CUSTOM_RESOURCE_DEFINITION: Codec = Codec::of::<apiextensions::v1::Cu
 pub static API_SERVICE: Codec = Codec::of::<apiregistration::v1::APIService>();
 pub static MUTATING_WEBHOOK_CONFIGURATION: Codec = Codec::of::<api::admissionregistration::v1::MutatingWebhookConfiguration>();
 pub static VALIDATING_WEBHOOK_CONFIGURATION: Codec = Codec::of::<api::admissionregistration::v1::ValidatingWebhookConfiguration>();
+pub static MUTATING_ADMISSION_POLICY: Codec = Codec::of::<api::admissionregistration::v1::MutatingAdmissionPolicy>();
+pub static MUTATING_ADMISSION_POLICY_BINDING: Codec = Codec::of::<api::admissionregistration::v1::MutatingAdmissionPolicyBinding>();
+pub static VALIDATING_ADMISSION_POLICY: Codec = Codec::of::<api::admissionregistration::v1::ValidatingAdmissionPolicy>();
+pub static VALIDATING_ADMISSION_POLICY_BINDING: Codec = Codec::of::<api::admissionregistration::v1::ValidatingAdmissionPolicyBinding>();
+pub static FLOW_SCHEMA: Codec = Codec::of::<api::flowcontrol::v1::FlowSchema>();
+pub static PRIORITY_LEVEL_CONFIGURATION: Codec = Codec::of::<api::flowcontrol::v1::PriorityLevelConfiguration>();
+pub static DEVICE_CLASS: Codec = Codec::of::<api::resource::v1::DeviceClass>();
+pub static RESOURCE_CLAIM: Codec = Codec::of::<api::resource::v1::ResourceClaim>();
+pub static RESOURCE_CLAIM_TEMPLATE: Codec = Codec::of::<api::resource::v1::ResourceClaimTemplate>();
+pub static RESOURCE_SLICE: Codec = Codec::of::<api::resource::v1::ResourceSlice>();
 /// Sent with DELETE; clients may give it the version of any group.
 pub static DELETE_OPTIONS: Codec = Codec::named::<meta::v1::DeleteOptions>("DeleteOptions", "v1");
 
@@ -130,5 +140,15 @@ pub static ALL: &[&Codec] = &[
     &API_SERVICE,
     &MUTATING_WEBHOOK_CONFIGURATION,
     &VALIDATING_WEBHOOK_CONFIGURATION,
+    &MUTATING_ADMISSION_POLICY,
+    &MUTATING_ADMISSION_POLICY_BINDING,
+    &VALIDATING_ADMISSION_POLICY,
+    &VALIDATING_ADMISSION_POLICY_BINDING,
+    &FLOW_SCHEMA,
+    &PRIORITY_LEVEL_CONFIGURATION,
+    &DEVICE_CLASS,
+    &RESOURCE_CLAIM,
+    &RESOURCE_CLAIM_TEMPLATE,
+    &RESOURCE_SLICE,
     &DELETE_OPTIONS,
 ];
