@@ -94,7 +94,13 @@ fn check(rules: &Rules<'_>, config: &Config<'_>, writer: &Writer<'_>) -> Result<
     Err(ApplyError::Patch { object, problems })
 }
 
-fn attempt(rules: &Rules<'_>, live: Option<&Value>, config: Config<'_>, writer: &Writer<'_>, mut entries: Vec<Entry>) -> Result<Applied, ApplyError> {
+fn attempt(
+    rules: &Rules<'_>,
+    live: Option<&Value>,
+    config: Config<'_>,
+    writer: &Writer<'_>,
+    mut entries: Vec<Entry>,
+) -> Result<Applied, ApplyError> {
     let mut object = match live {
         Some(live) => merge(rules.schema, live, config.object),
         None => config.object.clone(),
@@ -121,7 +127,12 @@ fn attempt(rules: &Rules<'_>, live: Option<&Value>, config: Config<'_>, writer: 
 
 /// Takes what changes from everybody else, and says what that was.
 fn take_over(
-    rules: &Rules<'_>, live: Option<&Value>, object: &Value, writer: &Writer<'_>, entries: &mut Vec<Entry>, differences: &mut Differences,
+    rules: &Rules<'_>,
+    live: Option<&Value>,
+    object: &Value,
+    writer: &Writer<'_>,
+    entries: &mut Vec<Entry>,
+    differences: &mut Differences,
 ) -> Vec<Conflict> {
     let mut found: Vec<(String, String, Set)> = Vec::new();
     let from = live.unwrap_or(rules.schema.zero());

@@ -88,7 +88,12 @@ impl Entry {
     /// The manager as upstream names it internally, where names decide an order.
     pub fn identity(&self) -> String {
         let version = if self.operation == Operation::Apply { "" } else { &self.api_version };
-        let parts = [("manager", &*self.manager), ("operation", self.operation.as_str()), ("apiVersion", version), ("subresource", &self.subresource)];
+        let parts = [
+            ("manager", &*self.manager),
+            ("operation", self.operation.as_str()),
+            ("apiVersion", version),
+            ("subresource", &self.subresource),
+        ];
         let said = parts.iter().filter(|(_, value)| !value.is_empty());
         let texts: Vec<String> = said.map(|(name, value)| format!("\"{name}\":{}", Value::from(*value))).collect();
         format!("{{{}}}", texts.join(","))
@@ -130,7 +135,8 @@ pub(super) fn decode(entries: Value, read: bool) -> Result<Vec<Entry>, DecodeErr
         }
         let (manager, subresource, time) = (text("manager"), text("subresource"), text("time"));
         let json = map.remove("fieldsV1").unwrap_or_default();
-        let fields = if read { Fields::Set(fieldset::from_value(&json).map_err(|e| DecodeError::Fields(i, e))?) } else { Fields::Json(json) };
+        let fields =
+            if read { Fields::Set(fieldset::from_value(&json).map_err(|e| DecodeError::Fields(i, e))?) } else { Fields::Json(json) };
         let entry = Entry { manager, operation, api_version, subresource, time: (!time.is_empty()).then_some(time), fields };
         match out.iter_mut().find(|old| old.is_same(&entry)) {
             Some(old) => *old = entry,

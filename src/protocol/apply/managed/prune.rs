@@ -23,7 +23,9 @@ pub(super) fn prune(rules: &Rules<'_>, merged: Value, others: &[Entry], last: &E
         // All that was applied last goes, then what is managed comes back.
         let mut pruned = remove(&schema, at_last.clone().into_owned(), &named_last);
         for (version, managed) in by_version(rules, others, last, now) {
-            let (Some((full, schema)), Some((part, _))) = (view(rules, &merged, &version), view(rules, &pruned, &version)) else { continue };
+            let (Some((full, schema)), Some((part, _))) = (view(rules, &merged, &version), view(rules, &pruned, &version)) else {
+                continue;
+            };
             let named = |set: &Set| with_named_fields(&schema, set);
             let stays = named(&to_whole_set(&schema, &part)).union(&named(&managed));
             let goes = named(&to_whole_set(&schema, &full)).difference(&stays);

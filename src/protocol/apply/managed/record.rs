@@ -50,7 +50,9 @@ pub(super) fn same_but_managers(a: &Value, b: &Value) -> bool {
     let empty = Value::Object(Map::new());
     let rest = |object: &Map<String, Value>| object.len() - usize::from(object.contains_key("metadata"));
     let others = |(name, value): (&String, &Value)| name == "metadata" || b.get(name).is_some_and(|other| same(value, other));
-    rest(a) == rest(b) && a.iter().all(others) && same_but(a.get("metadata").unwrap_or(&empty), b.get("metadata").unwrap_or(&empty), "managedFields")
+    rest(a) == rest(b)
+        && a.iter().all(others)
+        && same_but(a.get("metadata").unwrap_or(&empty), b.get("metadata").unwrap_or(&empty), "managedFields")
 }
 
 /// Two maps are equal but for one key.

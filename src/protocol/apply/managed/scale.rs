@@ -36,7 +36,12 @@ pub fn to_scale(parent: Option<&Value>, paths: ReplicasPaths<'_>) -> Result<Opti
 ///
 /// # Errors
 /// When one of the two can't be read.
-pub fn from_scale(parent: Option<&Value>, scale: Option<&Value>, version: &str, paths: ReplicasPaths<'_>) -> Result<Option<Value>, DecodeError> {
+pub fn from_scale(
+    parent: Option<&Value>,
+    scale: Option<&Value>,
+    version: &str,
+    paths: ReplicasPaths<'_>,
+) -> Result<Option<Value>, DecodeError> {
     let parents = decode(parent.cloned().unwrap_or_default(), true)?;
     let mut scales = decode(scale.cloned().unwrap_or_default(), true)?;
     let mut out: Vec<Entry> = Vec::with_capacity(parents.len() + 1);

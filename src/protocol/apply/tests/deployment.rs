@@ -47,7 +47,10 @@ fn a_create_is_tracked_as_upstream_does() {
     assert_eq!(story.fields("kubectl-create"), expected);
     let entry = &story.entries()[0];
     assert_eq!(entry["apiVersion"], "apps/v1");
-    assert_eq!((&entry["operation"], &entry["fieldsType"], &entry["time"]), (&"Update".into(), &"FieldsV1".into(), &"2026-01-01T00:00:01Z".into()));
+    assert_eq!(
+        (&entry["operation"], &entry["fieldsType"], &entry["time"]),
+        (&"Update".into(), &"FieldsV1".into(), &"2026-01-01T00:00:01Z".into())
+    );
 }
 
 #[test]

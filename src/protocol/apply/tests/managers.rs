@@ -55,7 +55,8 @@ fn updaters_are_few() {
 #[test]
 fn managers_of_another_version() {
     let schema = custom(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"new": {"type": "string"}}}}}));
-    let old_schema = custom(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"old": {"type": "string"}}}}}));
+    let old_schema =
+        custom(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"old": {"type": "string"}}}}}));
     let convert = move |object: &Value, version: &str| match version {
         "example.com/v1" => {
             let mut other = object.clone();
@@ -72,7 +73,8 @@ fn managers_of_another_version() {
         entry("example.com/v0", json!({"f:spec": {"f:x": {}}})),
         entry("example.com/v1", json!({"f:spec": {"f:old": {}}, "f:metadata": {"f:labels": {}}})),
     ]);
-    let live = json!({"apiVersion": "example.com/v2", "kind": "T", "metadata": {"name": "a", "managedFields": managed}, "spec": {"new": "1"}});
+    let live =
+        json!({"apiVersion": "example.com/v2", "kind": "T", "metadata": {"name": "a", "managedFields": managed}, "spec": {"new": "1"}});
     let mut new = live.clone();
     new["spec"]["new"] = "2".into();
     let writer = Writer { manager: "w", api_version: "example.com/v2", subresource: "", time: "2026-01-01T00:00:00Z" };
@@ -86,9 +88,7 @@ fn managers_of_another_version() {
 #[test]
 fn the_scale_and_back() {
     let paths: &[(&str, &[&str])] = &[("apps/v1", &["spec", "replicas"])];
-    let entry = |manager: &str, operation: &str, version: &str, fields: Value| {
-        json!({"manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": fields})
-    };
+    let entry = |manager: &str, operation: &str, version: &str, fields: Value| json!({"manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": fields});
     let replicas = json!({"f:spec": {"f:replicas": {}}});
     let both = json!({"f:spec": {"f:replicas": {}, "f:selector": {}}});
     let parent = json!([entry("one", "Apply", "apps/v1", both), entry("two", "Update", "apps/v9", replicas.clone())]);

@@ -1,8 +1,8 @@
 //! What changed from one object to another.
 use super::super::fieldset::{Element, MAX_DEPTH, Node, Set, same};
 use super::super::schema::{Atom, List, ListKind, Map, Schema, TypeId};
-use super::items::sorted;
 use super::is_untracked;
+use super::items::sorted;
 use serde_json::{Map as Object, Value};
 use std::cmp::Ordering;
 
@@ -110,7 +110,14 @@ impl Walk<'_> {
         }
     }
 
-    fn members(&mut self, map: &Map, from: Option<&Object<String, Value>>, to: Option<&Object<String, Value>>, depth: usize, below: &mut Diff) {
+    fn members(
+        &mut self,
+        map: &Map,
+        from: Option<&Object<String, Value>>,
+        to: Option<&Object<String, Value>>,
+        depth: usize,
+        below: &mut Diff,
+    ) {
         for (name, value) in from.into_iter().flatten() {
             self.member(map, name, Some(value), to.and_then(|m| m.get(name)), depth, below);
         }
@@ -161,7 +168,15 @@ impl Walk<'_> {
     }
 
     /// Compares the items of one element. More than one on a side are duplicates, which are taken as a whole.
-    fn item(&mut self, list: &List, element: &Element, from: &[(Element, &Value)], to: &[(Element, &Value)], depth: usize, below: &mut Diff) {
+    fn item(
+        &mut self,
+        list: &List,
+        element: &Element,
+        from: &[(Element, &Value)],
+        to: &[(Element, &Value)],
+        depth: usize,
+        below: &mut Diff,
+    ) {
         let mut inner = Diff::default();
         let own = match (from, to) {
             ([] | [_], [] | [_]) => {

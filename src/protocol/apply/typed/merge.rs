@@ -40,7 +40,13 @@ impl Walk<'_> {
         over.or(base).cloned()
     }
 
-    fn members(&self, map: &Map, base: Option<&Object<String, Value>>, over: Option<&Object<String, Value>>, depth: usize) -> Option<Value> {
+    fn members(
+        &self,
+        map: &Map,
+        base: Option<&Object<String, Value>>,
+        over: Option<&Object<String, Value>>,
+        depth: usize,
+    ) -> Option<Value> {
         let mut out = Object::new();
         let mut put = |name: &String, a: Option<&Value>, b: Option<&Value>| {
             // What only one has stays as it is.

@@ -23,7 +23,15 @@ pub(super) fn is_untracked(depth: usize, in_metadata: bool, field: &str) -> bool
         0 => matches!(field, "apiVersion" | "kind"),
         1 if in_metadata => matches!(
             field,
-            "name" | "namespace" | "creationTimestamp" | "selfLink" | "uid" | "clusterName" | "generation" | "managedFields" | "resourceVersion"
+            "name"
+                | "namespace"
+                | "creationTimestamp"
+                | "selfLink"
+                | "uid"
+                | "clusterName"
+                | "generation"
+                | "managedFields"
+                | "resourceVersion"
         ),
         _ => false,
     }

@@ -16,9 +16,7 @@ fn walk(schema: &Schema, id: TypeId, set: &Set) -> Set {
         let whole = kind.is_some_and(|kind| is_atomic(schema, kind));
         let node = match kind {
             Some(_) if whole && !node.below.is_empty() => Node { element: node.element.clone(), member: true, below: Set::default() },
-            Some(kind) if !whole => {
-                Node { element: node.element.clone(), member: node.member, below: walk(schema, kind, &node.below) }
-            }
+            Some(kind) if !whole => Node { element: node.element.clone(), member: node.member, below: walk(schema, kind, &node.below) },
             _ => node.clone(),
         };
         out.put(node);
