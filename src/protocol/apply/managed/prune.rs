@@ -14,7 +14,8 @@ type View<'a> = (Cow<'a, Value>, Cow<'a, Schema>);
 /// version and the fields of it), and nobody else does (`others`).
 pub(super) fn prune(rules: &Rules<'_>, merged: Value, others: &[Entry], last: &Entry, now: (&str, &Set)) -> Value {
     let last_set = last.set();
-    if last_set.is_empty() {
+    // Most applies let go of nothing.
+    if last_set.is_empty() || (last.api_version == now.0 && last_set.difference(now.1).is_empty()) {
         return merged;
     }
     let gone = {
