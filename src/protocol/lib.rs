@@ -1,4 +1,5 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod authority;
 pub mod codec;
 pub mod discovery;
 pub mod light;

@@ -9,6 +9,7 @@ mod core;
 mod kind;
 mod merge_parts;
 mod prepare;
+mod rbac;
 mod remove;
 mod scale;
 mod write;
@@ -26,5 +27,5 @@ pub use write::{DeleteOptions, Outcome, Part, Patch, Propagation, WriteOp, Write
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, coordination::KINDS].concat()
+    [core::KINDS, apps::KINDS, coordination::KINDS, rbac::KINDS].concat()
 }

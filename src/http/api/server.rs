@@ -4,7 +4,7 @@ use super::options::Query;
 use super::path::{RequestPath, parse_path};
 use super::watch::WatchStream;
 use super::{MAX_BODY, gateway};
-use crate::http::auth::{Action, Authenticator, User, authorize};
+use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
 use crate::http::pods::PodStreams;
@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 /// What every worker shares.
 pub struct ServerState {
     pub gateway: Arc<Gateway>,
-    pub authenticator: Authenticator,
     pub pods: PodStreams,
     pub dashboard: Dashboard,
     /// Fired before the listener stops: streams end themselves.
@@ -61,7 +60,12 @@ async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerSt
     {
         let query = Query::parse(request.query_string())?;
         let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
-        authorize(&user, &Action::resource(verb, target))?;
+        let access = &state.gateway.access;
+        access.authorize(&user, &Action::resource(verb, target, &query))?;
+        if verb == "get" && target.subresource != "log" {
+            // A websocket begins with a GET; what it does is no reading.
+            access.authorize(&user, &Action::resource("create", target, &query))?;
+        }
         return state.pods.serve(&request, payload, &query, target, &state.stop).await;
     }
     let api_request = read_request(&request, payload).await?;
@@ -72,15 +76,21 @@ async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerSt
 }
 
 fn authenticated(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
+    let real = recognised(request, state)?;
+    impersonated(&state.gateway.access.authorizer, real, request.headers())
+}
+
+fn recognised(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
+    let authenticator = &state.gateway.access.authenticator;
     let certificate = request.conn_data::<PeerInfo>().and_then(|p| p.certificate.as_deref());
     let given = request.headers().get(header::AUTHORIZATION).map(|v| v.to_str().unwrap_or("unreadable"));
     if certificate.is_none() && given.is_none() {
         // A browser cannot set headers on a websocket: upstream takes the token from a subprotocol there, and so do we.
         if let Some(token) = crate::http::dashboard::token_of(request.headers()) {
-            return state.authenticator.user(None, Some(&format!("Bearer {token}")));
+            return authenticator.user(None, Some(&format!("Bearer {token}")));
         }
     }
-    state.authenticator.user(certificate, given)
+    authenticator.user(certificate, given)
 }
 
 async fn read_request(request: &HttpRequest, payload: web::Payload) -> Result<ApiRequest, ApiError> {
