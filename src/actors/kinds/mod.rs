@@ -1,6 +1,7 @@
 //! One actor for every kind of object, and one table of kinds. A kind is data: its names, its codec, its rules, its
 //! columns. No handler is written per kind. Each API group is a folder, each kind a file.
 mod actor;
+mod admission;
 mod apps;
 mod cluster;
 mod columns;
@@ -12,18 +13,21 @@ mod prepare;
 mod rbac;
 mod remove;
 mod scale;
+mod stages;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use actor::{KindActor, KindMessage};
+pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
 pub use cluster::{Kinds, Served, WriteLimits};
 pub use columns::Column;
 pub use kind::{Body, CustomBody, Kind, PLAIN, Rules, ScalePaths, View};
-pub use prepare::{prepare_create, prepare_update};
+pub use prepare::{begin_create, prepare_create, prepare_update};
 pub use scale::{scale_of, set_replicas};
-pub use write::{DeleteOptions, Outcome, Part, Patch, Propagation, WriteOp, WriteRequest, Written};
+pub use stages::proposed;
+pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, Patch, Propagation, WriteOp, WriteRequest, Written};
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {

@@ -10,6 +10,7 @@ mod read;
 mod render;
 mod reviews;
 mod server;
+mod view;
 mod watch;
 mod write;
 
