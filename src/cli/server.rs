@@ -1,6 +1,8 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
+use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::{Kinds, Unrestricted};
@@ -8,8 +10,6 @@ use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
 use crate::http::api::{Documents, Gateway, Health, ServerState, VIRTUAL, app, git_version};
-use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
-use crate::actors::authority::{self, Authorizer};
 use crate::http::auth::oidc::Provider;
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
@@ -48,12 +48,14 @@ impl Server {
         let pki = Arc::new(open_pki(config, data_dir)?);
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
-        let plane = start_kinds(&committer, shelves, Arc::new(Unrestricted));
+        let authorizer = Authorizer::new(shelves.clone());
+        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(Unrestricted), authorizer.clone()));
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         authority::bootstrap::reconcile(&plane.kinds)
             .await
             .map_err(|e| CliError::failed(format!("cannot write the default roles and bindings: {e}")))?;
-        let access = Arc::new(access(config, &pki, &plane, &admin_token)?);
+        authorizer.refresh();
+        let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
         let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access));
@@ -157,8 +159,8 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Who somebody is, and what they may do. The default roles must be in place.
-fn access(config: &Config, pki: &Pki, plane: &ControlPlane, admin_token: &str) -> Result<Access, CliError> {
+/// Who somebody is, and what they may do.
+fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Authorizer>, admin_token: &str) -> Result<Access, CliError> {
     let shelves = plane.kinds.shelves.clone();
     let issuer = format!("https://kubernetes.default.svc.{}", config.cluster.domain);
     let keys = TokenKeys::new(pki.service_account_key_pem(), issuer).map_err(|e| CliError::usage(format!("pki/sa.key: {e}")))?;
@@ -170,11 +172,9 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, admin_token: &str) -
     for provider in &providers {
         tokio::spawn(provider.clone().keep_keys());
     }
-    let authenticator = Authenticator::new(users)
-        .with_accounts(tokens.clone())
-        .with_bootstrap_tokens(shelves.shelf("secrets"))
-        .with_providers(providers);
-    Ok(Access { authenticator, authorizer: Authorizer::new(shelves), tokens })
+    let authenticator =
+        Authenticator::new(users).with_accounts(tokens.clone()).with_bootstrap_tokens(shelves.shelf("secrets")).with_providers(providers);
+    Ok(Access { authenticator, authorizer, tokens })
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {

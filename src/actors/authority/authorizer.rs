@@ -37,8 +37,13 @@ impl Authorizer {
     pub fn new(shelves: Arc<Shelves>) -> Arc<Authorizer> {
         let pods = shelves.shelf("pods");
         let authorizer = Authorizer { rbac: ArcSwap::default(), graph: ArcSwap::default(), shelves, pods };
-        super::keeper::take_in_all(&authorizer);
+        authorizer.refresh();
         Arc::new(authorizer)
+    }
+
+    /// Takes in everything there is, at once: for the time before anybody follows the store.
+    pub fn refresh(&self) {
+        super::keeper::take_in_all(self);
     }
 
     /// May this user do that?

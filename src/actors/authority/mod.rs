@@ -5,9 +5,10 @@
 //! - `index`: roles by binding by subject. `graph`: what the pods of a node refer to. Both are data and pure functions.
 //! - `keeper`: the role that keeps them up to date.
 //! - `node`, `restriction`: what a node may ask for, and what it may write.
-//! - `escalation`: nobody grants what they don't have.
+//! - `escalation`: nobody grants what they don't have. `admission` holds this and the restriction against every write.
 //! - [`bootstrap`]: the roles and bindings that every cluster has. `aggregation`: roles made of others.
 //! - [`tokens`]: service account tokens: signed, checked, bound.
+mod admission;
 mod aggregation;
 mod authorizer;
 pub mod bootstrap;
@@ -18,10 +19,13 @@ mod keeper;
 mod node;
 mod references;
 mod restriction;
-pub mod tokens;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
+pub use admission::Rights;
 pub use authorizer::{Authorizer, Verdict};
 pub use index::{RbacIndex, RoleRef, Why};
 pub use keeper::start;

@@ -77,7 +77,7 @@ async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerSt
     {
         let query = Query::parse(request.query_string())?;
         let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
-        authorize(&user, &Action::resource(verb, target))?;
+        state.gateway.access.authorize(&user, &Action::resource(verb, target, &query))?;
         return state.proxy.serve(&request, payload, target, &state.pods).await;
     }
     let target = match &path {

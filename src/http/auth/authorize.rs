@@ -12,10 +12,7 @@ pub struct Action<'a> {
 #[derive(Clone, Debug)]
 enum What<'a> {
     /// `verb` is the HTTP method in small letters.
-    Path {
-        verb: String,
-        path: &'a str,
-    },
+    Path { verb: String, path: &'a str },
     Resource {
         verb: &'a str,
         target: &'a Target,

@@ -25,9 +25,7 @@ struct Meant {
 /// 403 without the right; 500, as upstream has it, when the headers name groups but no user.
 pub fn impersonated(authorizer: &Authorizer, real: Arc<User>, headers: &HeaderMap) -> Result<Arc<User>, ApiError> {
     let Some(meant) = Meant::parse(headers)? else { return Ok(real) };
-    let check = |wanted: Attributes<'_>| {
-        authorizer.authorize(&real, &Attributes { verb: "impersonate", version: "v1", ..wanted })
-    };
+    let check = |wanted: Attributes<'_>| authorizer.authorize(&real, &Attributes { verb: "impersonate", version: "v1", ..wanted });
     let authentication = Attributes { group: "authentication.k8s.io", ..Default::default() };
     let mut groups = meant.groups.clone();
     match account_of(&meant.user) {

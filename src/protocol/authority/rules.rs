@@ -57,7 +57,8 @@ impl PolicyRule {
             ("ResourceNames", &self.resource_names),
             ("Verbs", &self.verbs),
         ];
-        let parts: Vec<String> = parts.iter().filter(|(_, list)| !list.is_empty()).map(|(n, list)| format!("{n}:{}", quoted(list))).collect();
+        let parts: Vec<String> =
+            parts.iter().filter(|(_, list)| !list.is_empty()).map(|(n, list)| format!("{n}:{}", quoted(list))).collect();
         format!("{{{}}}", parts.join(", "))
     }
 }

@@ -19,6 +19,21 @@ pub fn role_rules(name: &str) -> Vec<PolicyRule> {
     found.map(|r| r.rules.clone()).unwrap_or_default()
 }
 
+/// An index of nothing but the defaults, for tests.
+#[cfg(test)]
+pub(super) fn index() -> super::RbacIndex {
+    use crate::protocol::meta::ObjectKey;
+    let mut index = super::RbacIndex::default();
+    for wanted in objects(policy()) {
+        let key = ObjectKey::new(wanted.namespace.as_str(), wanted.object["metadata"]["name"].as_str().unwrap_or_default());
+        match wanted.plural {
+            "roles" | "clusterroles" => index.set_role(&key, Some(&wanted.object)),
+            _ => index.set_binding(&key, Some(&wanted.object)),
+        }
+    }
+    index
+}
+
 /// A default object, and where it belongs.
 struct Wanted {
     plural: &'static str,

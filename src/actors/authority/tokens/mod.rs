@@ -7,7 +7,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{AccountTokens, Accepted};
+pub use accounts::{Accepted, AccountTokens};
 pub use claims::{Bound, BoundTo, Claims, Order, Reference};
 pub use controller::start;
 pub use keys::TokenKeys;

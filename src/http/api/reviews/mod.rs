@@ -2,17 +2,18 @@
 mod access;
 mod identity;
 mod resources;
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use resources::VIRTUAL;
 
 use super::gateway::{Answer, ApiRequest, Gateway};
-use super::options::{FieldValidation, Query};
+use super::options::Query;
 use super::path::Target;
 use super::render;
 use super::write::json_body;
+use crate::actors::kinds::FieldValidation;
 use crate::http::auth::User;
 use crate::protocol::codec::Codec;
 use crate::protocol::codec::kinds;

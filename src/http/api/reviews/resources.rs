@@ -15,13 +15,7 @@ pub static VIRTUAL: &[Resource] = &[
     review("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview", false),
 ];
 
-const fn review(
-    group: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    singular: &'static str,
-    namespaced: bool,
-) -> Resource {
+const fn review(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str, namespaced: bool) -> Resource {
     Resource {
         group,
         version: "v1",

@@ -89,7 +89,8 @@ impl Gateway {
                 let pod = get("pods", &target.namespace)?;
                 if pod.parse()["spec"]["serviceAccountName"] != target.name.as_str() {
                     let account = &target.name;
-                    let why = format!("cannot bind token for serviceaccount \"{account}\" to pod running with different serviceaccount name.");
+                    let why =
+                        format!("cannot bind token for serviceaccount \"{account}\" to pod running with different serviceaccount name.");
                     return Err(ApiError::bad_request(why));
                 }
                 let node = match &pod.light {

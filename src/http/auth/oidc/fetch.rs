@@ -17,8 +17,7 @@ use tokio_rustls::TlsConnector;
 const LARGEST: usize = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Where systems keep the authorities that they trust, when the settings name none.
-const SYSTEM_BUNDLES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
+const SYSTEM_BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// Fetches the keys of the issuer.
 pub(super) async fn keys(settings: &Oidc) -> Result<JwkSet, OidcError> {
@@ -69,7 +68,8 @@ async fn request(url: &str, tls: &Arc<ClientConfig>) -> Result<Bytes, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     let driver = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
-    let request = http::Request::get(path).header("host", uri.authority().map_or(host, |a| a.as_str())).header("accept", "application/json");
+    let request =
+        http::Request::get(path).header("host", uri.authority().map_or(host, |a| a.as_str())).header("accept", "application/json");
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;
     let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
     if !response.status().is_success() {

@@ -20,7 +20,10 @@ fn claims(change: Value) -> Value {
 #[test]
 fn claims_make_a_user() {
     let user = user_of(&settings(), &claims(json!({})), NOW).expect("good claims");
-    assert_eq!((user.name.as_str(), user.groups.as_slice()), ("https://id.example#jane", ["dev".into(), "system:authenticated".into()].as_slice()));
+    assert_eq!(
+        (user.name.as_str(), user.groups.as_slice()),
+        ("https://id.example#jane", ["dev".into(), "system:authenticated".into()].as_slice())
+    );
     let by_email = Oidc { username_claim: "email".into(), groups_prefix: "oidc:".into(), ..settings() };
     let user = user_of(&by_email, &claims(json!({ "email": "j@x", "groups": "ops" })), NOW).expect("good claims");
     assert_eq!((user.name.as_str(), user.groups[0].as_str()), ("j@x", "oidc:ops"));
