@@ -1,6 +1,7 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
 pub mod codec;
 pub mod discovery;
+pub mod legacy;
 pub mod light;
 pub mod mesh;
 pub mod meta;
