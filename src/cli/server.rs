@@ -13,6 +13,7 @@ use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
 use crate::http::pods::PodStreams;
+use crate::protocol::legacy;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
@@ -147,9 +148,12 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
-    let resources: Vec<&'static Resource> = crate::actors::kinds::all().into_iter().map(|k| &k.resource).collect();
+    let kinds = crate::actors::kinds::all();
+    let resources: Vec<&'static Resource> = kinds.iter().map(|k| &k.resource).collect();
+    // Versions that Kubernetes has removed have no schema to publish.
+    let described = kinds.iter().filter(|k| !legacy::is_removed(&k.resource)).map(|k| &k.resource);
     let rules = Box::new(list_rule);
-    let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
+    let openapi = OpenApi::new(described, Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
 }

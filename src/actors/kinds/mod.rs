@@ -8,6 +8,7 @@ mod columns;
 mod coordination;
 mod core;
 mod kind;
+mod legacy;
 mod merge_parts;
 mod prepare;
 mod remove;
@@ -30,5 +31,8 @@ pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, P
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, coordination::KINDS].concat()
+    let today = [core::KINDS, apps::KINDS, coordination::KINDS].concat();
+    // Last, so that a name means today's kind wherever the first one counts.
+    let legacy = legacy::kinds(&today);
+    [today, legacy].concat()
 }

@@ -178,6 +178,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn watching(stream: WatchStream, stop: CancellationToken) -> HttpResponse {
+    let warnings = warning_headers(&stream.warnings);
     let chunks = unfold((stream, stop), |(mut stream, stop)| async move {
         tokio::select! {
             biased;
@@ -185,7 +186,12 @@ fn watching(stream: WatchStream, stop: CancellationToken) -> HttpResponse {
             chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop))),
         }
     });
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED)).streaming(chunks)
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
+    for value in warnings {
+        response.append_header((header::WARNING, value));
+    }
+    response.streaming(chunks)
 }
 
 /// An error as a `Status` body.

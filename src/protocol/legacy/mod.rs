@@ -23,6 +23,7 @@ pub use table::TABLE;
 
 use crate::codec::duplicates::duplicates;
 use crate::codec::{Checked, Codec, DecodeError};
+use crate::resource::Resource;
 use serde_json::Value;
 
 /// One kind of one removed version.
@@ -121,6 +122,12 @@ impl Legacy {
 /// The removed version of that name. Kinds that are never stored (reviews, `Eviction`) are found here too.
 pub fn find(api_version: &str, kind: &str) -> Option<&'static Legacy> {
     TABLE.iter().find(|l| l.api_version == api_version && l.kind == kind)
+}
+
+/// Whether Kubernetes has removed this version of a kind.
+pub fn is_removed(resource: &Resource) -> bool {
+    let Resource { group, version, kind, .. } = *resource;
+    group == "settings.k8s.io" || TABLE.iter().any(|l| l.kind == kind && l.group() == group && l.version() == version)
 }
 
 /// Makes a body of a removed version one of today's, and answers what it was; other bodies are left alone.
