@@ -1,6 +1,7 @@
 //! What a newcomer types, typed by every stock kubectl on this machine.
 mod documents;
 mod objects;
+mod proxies;
 mod streams;
 mod workloads;
 
