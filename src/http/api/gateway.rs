@@ -115,7 +115,8 @@ impl Gateway {
     /// The kind behind a path, or the plain 404 that upstream answers for paths it does not know.
     pub fn find(&self, target: &Target) -> Result<Arc<Served>, ApiError> {
         let found = self.kinds.find_version(&target.group, &target.version, &target.resource);
-        let why = || legacy::gone(&target.group, &target.version, &target.resource).unwrap_or("the server could not find the requested resource");
+        let why =
+            || legacy::gone(&target.group, &target.version, &target.resource).unwrap_or("the server could not find the requested resource");
         found.cloned().ok_or_else(|| ApiError::new(404, "NotFound", why()))
     }
 

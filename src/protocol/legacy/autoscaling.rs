@@ -85,7 +85,8 @@ fn spec_to_today(name: &str, source: &mut Value) {
 fn spec_from_today(name: &str, source: &mut Value) {
     metric_from_today(name, source);
     let mut target = take(source, "target").unwrap_or_default();
-    let (percent, average, value) = (take(&mut target, "averageUtilization"), take(&mut target, "averageValue"), take(&mut target, "value"));
+    let (percent, average, value) =
+        (take(&mut target, "averageUtilization"), take(&mut target, "averageValue"), take(&mut target, "value"));
     put(source, "targetAverageUtilization", percent);
     if name == "object" {
         rename(source, "describedObject", "target");

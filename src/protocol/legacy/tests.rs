@@ -41,9 +41,14 @@ fn warnings_are_upstreams() {
 
 #[test]
 fn every_line_takes_anything_and_settles() {
-    let odd = [json!({}), json!({"spec": null}), json!({"spec": 1, "metadata": []}), json!({"spec": {"selector": 1, "template": 2, "rules": {},
+    let odd = [
+        json!({}),
+        json!({"spec": null}),
+        json!({"spec": 1, "metadata": []}),
+        json!({"spec": {"selector": 1, "template": 2, "rules": {},
         "metrics": [1, {"resource": 2}], "versions": [3, {}], "limited": 4, "validation": 5, "conversion": 6}, "webhooks": [1], "subjects": [2],
-        "endpoints": [3, {"topology": 4}], "metadata": {"annotations": 5}, "status": {"conditions": [6]}})];
+        "endpoints": [3, {"topology": 4}], "metadata": {"annotations": 5}, "status": {"conditions": [6]}}),
+    ];
     for legacy in TABLE {
         assert!(TABLE.iter().filter(|l| (l.api_version, l.kind) == (legacy.api_version, legacy.kind)).count() == 1);
         assert!(legacy.deprecated < legacy.removed, "{} {}", legacy.api_version, legacy.kind);
@@ -62,7 +67,8 @@ fn every_line_takes_anything_and_settles() {
 fn a_body_is_checked_by_todays_codec() {
     let legacy = find("apps/v1beta2", "ReplicaSet").unwrap();
     let codec = codec("apps/v1", "ReplicaSet").unwrap();
-    let body = br#"{"apiVersion":"apps/v1beta2","kind":"ReplicaSet","metadata":{"name":"a"},"spec":{"replicas":1,"replicas":3,"replica":2}}"#;
+    let body =
+        br#"{"apiVersion":"apps/v1beta2","kind":"ReplicaSet","metadata":{"name":"a"},"spec":{"replicas":1,"replicas":3,"replica":2}}"#;
     let checked = legacy.check(codec, body).unwrap();
     assert_eq!((&checked.value["apiVersion"], &checked.value["spec"]), (&json!("apps/v1"), &json!({"replicas": 3, "selector": {}})));
     assert_eq!(checked.findings(), ["duplicate field \"spec.replicas\"", "unknown field \"spec.replica\""]);
@@ -91,7 +97,11 @@ fn workloads() {
     assert_eq!(spec, json!({"strategy": {"type": "Recreate"}, "revisionHistoryLimit": 2, "progressDeadlineSeconds": 600}));
     assert_eq!(up("apps/v1beta2", "Deployment", json!({"spec": {}})), json!({"spec": {}}));
 
-    let set = up("extensions/v1beta1", "DaemonSet", json!({"metadata": {"labels": {"own": "1"}}, "spec": {"template": template, "templateGeneration": 4}}));
+    let set = up(
+        "extensions/v1beta1",
+        "DaemonSet",
+        json!({"metadata": {"labels": {"own": "1"}}, "spec": {"template": template, "templateGeneration": 4}}),
+    );
     assert_eq!(
         set,
         json!({"metadata": {"labels": {"own": "1"}, "annotations": {"deprecated.daemonset.template.generation": "4"}},
@@ -109,8 +119,15 @@ fn ingresses() {
     let today = json!({"spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}, "rules": [{"host": "h", "http": {"paths": [
         {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "b", "port": {"name": "web"}}}}]}}]}});
     both_ways("extensions/v1beta1", "Ingress", old, today);
-    let plain = up("networking.k8s.io/v1beta1", "Ingress", json!({"spec": {"rules": [{"http": {"paths": [{"backend": {"resource": {"kind": "K"}}}]}}]}}));
-    assert_eq!(plain["spec"]["rules"][0]["http"]["paths"][0], json!({"pathType": "ImplementationSpecific", "backend": {"resource": {"kind": "K"}}}));
+    let plain = up(
+        "networking.k8s.io/v1beta1",
+        "Ingress",
+        json!({"spec": {"rules": [{"http": {"paths": [{"backend": {"resource": {"kind": "K"}}}]}}]}}),
+    );
+    assert_eq!(
+        plain["spec"]["rules"][0]["http"]["paths"][0],
+        json!({"pathType": "ImplementationSpecific", "backend": {"resource": {"kind": "K"}}})
+    );
 }
 
 #[test]
@@ -175,7 +192,11 @@ fn small_differences() {
     assert_eq!(up(v3.0, v3.1, zero.clone()), level("nominalConcurrencyShares", 30));
     let kept = down(v3.0, v3.1, zero);
     assert_eq!(up(v3.0, v3.1, kept)["spec"]["limited"]["nominalConcurrencyShares"], 0);
-    let csr = up("certificates.k8s.io/v1beta1", "CertificateSigningRequest", json!({"spec": {}, "status": {"conditions": [{"type": "Approved"}]}}));
+    let csr = up(
+        "certificates.k8s.io/v1beta1",
+        "CertificateSigningRequest",
+        json!({"spec": {}, "status": {"conditions": [{"type": "Approved"}]}}),
+    );
     assert_eq!(csr["spec"], json!({"signerName": "kubernetes.io/legacy-unknown", "usages": ["digital signature", "key encipherment"]}));
     assert_eq!(csr["status"]["conditions"][0]["status"], "True");
     let hooks = up("admissionregistration.k8s.io/v1beta1", "MutatingWebhookConfiguration", json!({"webhooks": [{"name": "a.b.c"}]}));
@@ -192,8 +213,11 @@ fn presets() {
     let pod = json!({"metadata": {"labels": {"app": "a"}}, "spec": {
         "containers": [{"name": "c", "env": [{"name": "A", "value": "1"}], "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
         "initContainers": [{"name": "i"}]}});
-    let full = preset("p", json!({"selector": {"matchLabels": {"app": "a"}}, "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
-        "envFrom": [{"configMapRef": {"name": "m"}}], "volumes": [{"name": "w"}], "volumeMounts": [{"name": "w", "mountPath": "/w"}]}));
+    let full = preset(
+        "p",
+        json!({"selector": {"matchLabels": {"app": "a"}}, "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+        "envFrom": [{"configMapRef": {"name": "m"}}], "volumes": [{"name": "w"}], "volumeMounts": [{"name": "w", "mountPath": "/w"}]}),
+    );
     let Outcome::Changed(changed) = apply_presets(&pod, std::slice::from_ref(&full)) else { panic!("it applies") };
     let container = &changed["spec"]["containers"][0];
     assert_eq!(container["env"], json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]));
@@ -207,7 +231,10 @@ fn presets() {
     let everywhere = |spec: Value| preset("r", spec);
     for (spec, on) in [
         (json!({"env": [{"name": "A", "value": "9"}]}), "merging env for r has a conflict on A"),
-        (json!({"selector": {}, "volumeMounts": [{"name": "x", "mountPath": "/v"}]}), "volume mounts for r has a conflict on mount path /v"),
+        (
+            json!({"selector": {}, "volumeMounts": [{"name": "x", "mountPath": "/v"}]}),
+            "volume mounts for r has a conflict on mount path /v",
+        ),
     ] {
         let Outcome::Conflict(why) = apply_presets(&pod, &[full.clone(), everywhere(spec)]) else { panic!("{on}") };
         assert!(why.contains(on) && why.contains("podpresets: p,r"), "{why}");
@@ -218,5 +245,7 @@ fn presets() {
 
     let checked = POD_PRESET.check(br#"{"metadata":{"name":"a"},"spec":{"env":[{"name":"A"}],"x":1}}"#).unwrap();
     assert_eq!((checked.value["kind"].as_str(), checked.unknown), (Some("PodPreset"), vec!["spec.x".to_string()]));
-    assert!(POD_PRESET.check(br#"{"apiVersion":"v1","kind":"PodPreset"}"#).unwrap_err().to_string().contains("does not match the expected"));
+    assert!(
+        POD_PRESET.check(br#"{"apiVersion":"v1","kind":"PodPreset"}"#).unwrap_err().to_string().contains("does not match the expected")
+    );
 }
