@@ -19,6 +19,7 @@ use crate::http::mesh_door::MeshDoor;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::Proxy;
+use crate::protocol::legacy;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
@@ -184,10 +185,12 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
-    let stored = crate::actors::kinds::all().into_iter().map(|k| &k.resource);
-    let resources: Vec<&'static Resource> = stored.chain(VIRTUAL).collect();
+    let kinds = crate::actors::kinds::all();
+    let resources: Vec<&'static Resource> = kinds.iter().map(|k| &k.resource).chain(VIRTUAL).collect();
+    // Versions that Kubernetes has removed have no schema to publish.
+    let described = resources.iter().copied().filter(|r| !legacy::is_removed(r));
     let rules = Box::new(list_rule);
-    let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
+    let openapi = OpenApi::new(described, Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
 }

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod cel_syntax;
 pub mod codec;
 pub mod discovery;
+pub mod legacy;
 pub mod light;
 pub mod mesh;
 pub mod meta;

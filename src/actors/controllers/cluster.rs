@@ -60,7 +60,8 @@ impl Objects for Cluster {
                 namespaced: resource.namespaced,
             }
         };
-        self.kinds.iter().map(info).collect()
+        // Views have no objects of their own to look after; owners are looked up by group and kind.
+        self.kinds.iter().filter(|served| served.kind.view.is_none()).map(info).collect()
     }
 
     fn revision(&self) -> u64 {

@@ -71,6 +71,12 @@ impl Kinds {
         for kind in super::all() {
             let kind = Arc::new(kind.clone());
             let shelf = shelves.shelf(&kind.shelf());
+            // A view has no objects of its own: who owns the stored ones owns it too.
+            let owner = kind.view.and_then(|view| kinds.by_shelf(view.stored)).map(|stored| stored.mailbox.clone());
+            if let Some(mailbox) = owner {
+                kinds.add(Served { kind, shelf, mailbox });
+                continue;
+            }
             let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
             let (actor_kind, actor_shelf, actor_namespaces) = (kind.clone(), shelf.clone(), namespaces.clone());
             let (actor_committer, actor_admission) = (committer.clone(), kinds.admission.clone());
@@ -83,17 +89,26 @@ impl Kinds {
                     actor_admission.clone(),
                 )
             });
-            let plural = kind.resource.plural;
-            let served = Arc::new(Served { kind, shelf, mailbox });
-            kinds.by_resource.entry(plural).or_default().push(served.clone());
-            kinds.in_order.push(served);
+            kinds.add(Served { kind, shelf, mailbox });
         }
         Arc::new(kinds)
+    }
+
+    fn add(&mut self, served: Served) {
+        let served = Arc::new(served);
+        self.by_resource.entry(served.kind.resource.plural).or_default().push(served.clone());
+        self.in_order.push(served);
     }
 
     /// The kind served as this resource.
     pub fn find(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
         self.by_resource.get(plural)?.iter().find(|served| served.kind.resource.group == group)
+    }
+
+    /// The kind served as this resource in this version.
+    pub fn find_version(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Served>> {
+        let of_group = |served: &&Arc<Served>| served.kind.resource.group == group && served.kind.resource.version == version;
+        self.by_resource.get(plural)?.iter().find(of_group)
     }
 
     /// The kind whose shelf has this name (`pods`, `replicasets.apps`).

@@ -19,6 +19,7 @@ mod dynamic_resources;
 mod findings;
 pub mod flowcontrol;
 mod kind;
+mod legacy;
 mod merge_parts;
 mod networking;
 mod node;
@@ -54,7 +55,7 @@ pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, P
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [
+    let today = [
         core::KINDS,
         admissionregistration::KINDS,
         apiregistration::KINDS,
@@ -74,5 +75,8 @@ pub fn all() -> Vec<&'static Kind> {
         scheduling::KINDS,
         storage::KINDS,
     ]
-    .concat()
+    .concat();
+    // Last, so that a name means today's kind wherever the first one counts.
+    let legacy = legacy::kinds(&today);
+    [today, legacy].concat()
 }

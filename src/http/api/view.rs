@@ -16,13 +16,13 @@ const TRIES: usize = 5;
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
     match kind.view {
         None => Cow::Borrowed(entry),
-        Some(view) => Cow::Owned(Arc::new(converted(view, entry))),
+        Some(_) => Cow::Owned(Arc::new(converted(kind, entry))),
     }
 }
 
-fn converted(view: &View, entry: &Entry) -> Entry {
+fn converted(kind: &Kind, entry: &Entry) -> Entry {
     let mut object = entry.parse();
-    (view.from_stored)(&mut object);
+    kind.show(&mut object);
     let (body, splice) = codec::encode(&object);
     Entry {
         key: entry.key.clone(),
