@@ -1,6 +1,9 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod cel;
 pub mod codec;
 pub mod discovery;
+pub mod interned;
+pub mod jsonpath;
 pub mod light;
 pub mod mesh;
 pub mod meta;
@@ -13,6 +16,7 @@ pub mod quantity;
 pub mod resource;
 pub mod selector;
 pub mod status;
+pub mod structural;
 pub mod table;
 pub mod time;
 pub mod user;

@@ -20,6 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What a kind actor understands.
 pub enum KindMessage {
     Write(Box<WriteRequest>),
+    /// The definition of a custom kind has changed.
+    Renew(Arc<Kind>),
+    /// The kind is no longer served.
+    Stop,
 }
 
 /// Owns the objects of one kind: decides each write against the newest state, pending writes included, and hands it to
@@ -46,7 +50,15 @@ impl Role for KindActor {
     type Message = KindMessage;
 
     fn handle(&mut self, message: KindMessage, scope: &mut Scope<'_, Self>) {
-        let KindMessage::Write(request) = message;
+        let request = match message {
+            KindMessage::Write(request) => request,
+            KindMessage::Renew(kind) => {
+                self.kind = kind;
+                scope.decided("took over a changed definition");
+                return;
+            }
+            KindMessage::Stop => return scope.stop(),
+        };
         let WriteRequest { op, dry_run, reply } = *request;
         let verb = verb_of(&op);
         match self.decide(op) {

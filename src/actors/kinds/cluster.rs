@@ -1,15 +1,11 @@
-//! All kind actors together: who owns what, and how a write reaches its owner.
-use super::{DeleteOptions, Kind, KindActor, KindMessage, Part, Patch, WriteOp, WriteRequest, Written, prepare_create};
-use crate::actors::base::{AskError, Guardian, Mailbox};
+//! How a write reaches the owner of its kind.
+use super::{DeleteOptions, KindMessage, Kinds, Part, Patch, Served, WriteOp, WriteRequest, Written, prepare_create};
+use crate::actors::base::AskError;
 use crate::protocol::codec::Checked;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
-use crate::storage::{Committer, Shelf, Shelves};
-use actix_rt::ArbiterHandle;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Bounds of the write path.
@@ -30,66 +26,7 @@ impl Default for WriteLimits {
 /// How often a name is made up anew when it is taken already, as upstream does.
 const GENERATED_NAME_TRIES: usize = 8;
 
-/// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
-pub struct Kinds {
-    /// By plural name, then by group.
-    by_resource: HashMap<&'static str, Vec<Arc<Served>>>,
-    in_order: Vec<Arc<Served>>,
-    pub shelves: Arc<Shelves>,
-    limits: WriteLimits,
-}
-
-/// A kind, where its objects are read, and where writes to it go.
-pub struct Served {
-    pub kind: Arc<Kind>,
-    pub shelf: Arc<Shelf>,
-    mailbox: Mailbox<KindMessage>,
-}
-
 impl Kinds {
-    /// Starts an actor for every kind on `arbiter`.
-    pub fn start(
-        guardian: &Guardian,
-        arbiter: &ArbiterHandle,
-        committer: &Committer,
-        shelves: Arc<Shelves>,
-        limits: WriteLimits,
-    ) -> Arc<Kinds> {
-        let namespaces = shelves.shelf("namespaces");
-        let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits };
-        for kind in super::all() {
-            let kind = Arc::new(kind.clone());
-            let shelf = shelves.shelf(&kind.shelf());
-            let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
-            let (actor_kind, actor_shelf, actor_namespaces) = (kind.clone(), shelf.clone(), namespaces.clone());
-            let actor_committer = committer.clone();
-            guardian.start(arbiter, &mailbox, limits.mailbox, move || {
-                KindActor::new(actor_kind.clone(), actor_shelf.clone(), actor_namespaces.clone(), actor_committer.clone())
-            });
-            let plural = kind.resource.plural;
-            let served = Arc::new(Served { kind, shelf, mailbox });
-            kinds.by_resource.entry(plural).or_default().push(served.clone());
-            kinds.in_order.push(served);
-        }
-        Arc::new(kinds)
-    }
-
-    /// The kind served as this resource.
-    pub fn find(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
-        self.by_resource.get(plural)?.iter().find(|served| served.kind.resource.group == group)
-    }
-
-    /// The kind whose shelf has this name (`pods`, `replicasets.apps`).
-    pub fn by_shelf(&self, shelf: &str) -> Option<&Arc<Served>> {
-        let (plural, group) = shelf.split_once('.').unwrap_or((shelf, ""));
-        self.find(group, plural)
-    }
-
-    /// Every kind, in the order of discovery.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.in_order.iter()
-    }
-
     /// Creates an object from a decoded body; answers once it is durable.
     pub async fn create(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
         let meta = &body["metadata"];

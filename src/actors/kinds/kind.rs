@@ -1,5 +1,6 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
+use super::custom::Reading;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
 use crate::protocol::light::Light;
 use crate::protocol::names::{NameRule, name_is_subdomain};
@@ -58,6 +59,8 @@ pub trait CustomBody: Send + Sync {
     fn fields(&self) -> &[String];
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
+    /// How stored objects become objects of this version, and those of this version stored ones.
+    fn reading(&self) -> &Arc<Reading>;
 }
 
 /// Where a Scale reads and writes: dotted paths without the leading dot.
@@ -222,6 +225,14 @@ impl Kind {
         match &self.body {
             Body::Typed(_) => (self.rules.field)(entry, path),
             Body::Custom(_) => field_by_path(entry, path),
+        }
+    }
+
+    /// For kinds of definitions: how stored objects are shown in this version.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.reading()),
+            Body::Typed(_) => None,
         }
     }
 
