@@ -2,20 +2,20 @@
 use super::CliError;
 use super::admin::{admin_token, write_private};
 use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
-use crate::http::api::{Documents, Gateway, Health, ServerState, app, git_version};
+use crate::http::api::{Documents, Gateway, Health, ServerState, app};
 use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
 use crate::http::pods::PodStreams;
 use crate::protocol::light::Light;
-use crate::protocol::openapi::{ListRule, OpenApi};
-use crate::protocol::resource::Resource;
+use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig};
 use crate::storage::{Committer, RedbStore, Store};
@@ -44,6 +44,8 @@ impl Server {
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
         let plane = start_kinds(&committer, shelves);
+        let registry = KindRegistry::new(plane.kinds.clone());
+        register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane)));
         let heartbeats = Heartbeats::default();
@@ -58,7 +60,7 @@ impl Server {
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
-        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
@@ -141,17 +143,15 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
             continue;
         }
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        kinds.create(served, "", body, false).await?;
+        kinds.create(&served, "", body, false).await?;
     }
     Ok(())
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
-    let resources: Vec<&'static Resource> = crate::actors::kinds::all().into_iter().map(|k| &k.resource).collect();
-    let rules = Box::new(list_rule);
-    let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
-    Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
+    let server_address = format!("{}:{}", config.api.address, config.api.port);
+    Documents::new(plane.kinds.clone(), list_rule, server_address, health)
 }
 
 async fn listen(

@@ -3,6 +3,7 @@
 //! A controller sees the world through [`world::World`], says what shall be done as a [`plan::Plan`], and never acts
 //! itself: the [`executor`] carries out the few shared actions through a [`feed::Writer`].
 pub mod cluster;
+pub mod custom_resources;
 pub mod executor;
 pub mod feed;
 pub mod garbage;

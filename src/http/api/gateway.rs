@@ -99,9 +99,8 @@ impl Gateway {
 
     /// The kind behind a path, or the plain 404 that upstream answers for paths it does not know.
     pub fn find(&self, target: &Target) -> Result<Arc<Served>, ApiError> {
-        let found = self.kinds.find(&target.group, &target.resource);
-        let found = found.filter(|s| s.kind.resource.version == target.version);
-        found.cloned().ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))
+        let found = self.kinds.find_version(&target.group, &target.version, &target.resource);
+        found.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))
     }
 
     fn check_shape(&self, served: &Served, target: &Target, verb: &str) -> Result<(), ApiError> {
@@ -153,7 +152,7 @@ impl Gateway {
         namespace: &str,
         query: [(&str, &str); 2],
     ) -> Result<(Arc<Served>, Selection), ApiError> {
-        let served = self.kinds.find(group, resource).cloned();
+        let served = self.kinds.find(group, resource);
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
         authorize(user, &Action::resource("watch", &target))?;
