@@ -18,7 +18,7 @@
 //! A role that panics is rebuilt from the store by its guardian; one that keeps panicking ends the process, so that
 //! whoever started it starts it anew.
 use super::base::{Guardian, Registry, RestartPolicy};
-use super::kinds::{Kinds, WriteLimits};
+use super::kinds::{Admission, Kinds, WriteLimits};
 use crate::storage::{Committer, Shelves};
 use actix_rt::{Arbiter, ArbiterHandle};
 use std::sync::Arc;
@@ -34,13 +34,13 @@ pub struct ControlPlane {
 }
 
 /// Starts the kinds. Controllers and the scheduler follow once the first objects are in place.
-pub fn start_kinds(committer: &Committer, shelves: Arc<Shelves>) -> ControlPlane {
+pub fn start_kinds(committer: &Committer, shelves: Arc<Shelves>, admission: Arc<dyn Admission>) -> ControlPlane {
     let guardian = Guardian::new(Registry::default(), RestartPolicy::default(), |path, panic| {
         tracing::error!(actor = path, panic, "an actor keeps panicking; ending the process");
         std::process::exit(EXIT_ESCALATED);
     });
     let kinds_arbiter = Arbiter::new().handle();
     let control = Arbiter::new().handle();
-    let kinds = Kinds::start(&guardian, &kinds_arbiter, committer, shelves, WriteLimits::default());
+    let kinds = Kinds::start(&guardian, &kinds_arbiter, committer, shelves, WriteLimits::default(), admission);
     ControlPlane { guardian, kinds, control }
 }

@@ -7,6 +7,7 @@ mod down;
 mod image;
 mod kubia;
 mod node;
+mod pod_range;
 mod quickstart;
 mod server;
 mod token;

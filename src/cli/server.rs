@@ -4,7 +4,7 @@ use super::admin::{admin_token, write_private};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::Kinds;
+use crate::actors::kinds::{Kinds, Unrestricted};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
@@ -13,7 +13,9 @@ use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
+use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
+use crate::http::proxy::Proxy;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
@@ -43,7 +45,7 @@ impl Server {
         let pki = Arc::new(open_pki(config, data_dir)?);
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
-        let plane = start_kinds(&committer, shelves);
+        let plane = start_kinds(&committer, shelves, Arc::new(Unrestricted));
         let registry = KindRegistry::new(plane.kinds.clone());
         register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
@@ -58,7 +60,7 @@ impl Server {
         })
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
-        let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
+        let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
@@ -168,6 +170,8 @@ async fn listen(
     users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
+        proxy: Proxy::new(gateway.clone()),
+        overload: Overload::default(),
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
         gateway,
         authenticator: Authenticator::new(users),

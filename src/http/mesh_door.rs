@@ -37,10 +37,11 @@ impl MeshDoor {
             query: query.to_string(),
             accept: "application/json".into(),
             content_type: call.content_type,
+            user_agent: "kubelet".into(),
             body: call.body,
             ..Default::default()
         };
-        match self.gateway.handle(&user_of(caller), request).await {
+        match self.gateway.handle(&Arc::new(user_of(caller)), request).await {
             Ok(Reply::Whole(answer)) => Answer::Api { code: answer.code, body: answer.body },
             Ok(Reply::Watch(_)) => Answer::Error(ApiError::bad_request("a watch goes through Call::Watch")),
             Err(error) => Answer::Api { code: error.code, body: error.to_status().to_string().into() },

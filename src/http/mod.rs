@@ -4,5 +4,7 @@ pub mod auth;
 pub mod dashboard;
 pub mod listener;
 pub mod mesh_door;
+pub mod overload;
 pub mod pods;
+pub mod proxy;
 pub mod stream;

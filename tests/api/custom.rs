@@ -47,7 +47,8 @@ async fn established(api: &Client, name: &str) {
 async fn a_definition_lives_and_dies_with_its_objects() {
     let api = admin();
     let name = "boxes.test.example.com";
-    let bad = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "x" }, "spec": {} });
+    let bad =
+        json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "x" }, "spec": {} });
     api.post(DEFINITIONS, &bad).await.refused(422, "Invalid");
     api.post(DEFINITIONS, &definition("boxes", "Box")).await.ok();
     established(&api, name).await;
@@ -64,10 +65,14 @@ async fn a_definition_lives_and_dies_with_its_objects() {
     assert_eq!((&made["spec"]["colour"], &made["metadata"]["generation"]), (&json!("red"), &json!(1)));
     assert_eq!(watch.line().await, "ADDED a");
     let said = api.post(boxes, &body("b", 0)).await.refused(422, "Invalid");
-    assert_eq!(said, "Box.test.example.com \"b\" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1");
+    assert_eq!(
+        said,
+        "Box.test.example.com \"b\" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1"
+    );
     let said = api.patch(&format!("{boxes}/a"), "merge", &json!({ "spec": { "size": 9 } })).await.refused(422, "Invalid");
     assert!(said.contains("spec: Invalid value: \"object\": grows too fast"), "{said}");
-    let said = api.post(&format!("{boxes}?fieldValidation=Strict"), &json!({ "metadata": { "name": "c" }, "spec": { "size": 1, "x": 1 } })).await;
+    let said =
+        api.post(&format!("{boxes}?fieldValidation=Strict"), &json!({ "metadata": { "name": "c" }, "spec": { "size": 1, "x": 1 } })).await;
     assert!(said.refused(400, "BadRequest").contains("unknown field \"spec.x\""));
     api.patch(&format!("{boxes}/a"), "merge", &json!({ "spec": { "size": 3 } })).await.ok();
     assert_eq!(watch.line().await, "MODIFIED a");

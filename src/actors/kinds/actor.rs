@@ -1,13 +1,11 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
 use super::prepare::prepare_update;
-use super::write::{Outcome, Part, Patch, WriteOp, WriteRequest, Written};
-use super::{Kind, remove};
+use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
+use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages};
 use crate::actors::base::{Role, Scope};
-use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::light::Light;
 use crate::protocol::meta::{Meta, ObjectKey};
-use crate::protocol::patch;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
 use crate::storage::{Change, Commit, CommitError, Committer, Draft, Entry, Expect, Guard, Op, Shelf};
@@ -20,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What a kind actor understands.
 pub enum KindMessage {
     Write(Box<WriteRequest>),
+    /// The newest state of an object, durable or not.
+    Held(ObjectKey, tokio::sync::oneshot::Sender<Option<Arc<Entry>>>),
     /// The definition of a custom kind has changed.
     Renew(Arc<Kind>),
     /// The kind is no longer served.
@@ -33,6 +33,7 @@ pub struct KindActor {
     shelf: Arc<Shelf>,
     namespaces: Arc<Shelf>,
     committer: Committer,
+    admission: Arc<dyn Admission>,
     pending: HashMap<ObjectKey, Pending>,
 }
 
@@ -52,6 +53,10 @@ impl Role for KindActor {
     fn handle(&mut self, message: KindMessage, scope: &mut Scope<'_, Self>) {
         let request = match message {
             KindMessage::Write(request) => request,
+            KindMessage::Held(key, reply) => {
+                let _ = reply.send(self.current(&key));
+                return;
+            }
             KindMessage::Renew(kind) => {
                 self.kind = kind;
                 scope.decided("took over a changed definition");
@@ -59,17 +64,17 @@ impl Role for KindActor {
             }
             KindMessage::Stop => return scope.stop(),
         };
-        let WriteRequest { op, dry_run, reply } = *request;
+        let WriteRequest { op, writer, reply } = *request;
         let verb = verb_of(&op);
-        match self.decide(op) {
+        match self.decide(op, &writer) {
             Err(error) => {
                 scope.decided(format!("refused {verb}: {error}"));
                 let _ = reply.send(Err(error));
             }
             Ok(Decision { step: Step::Nothing(entry), warnings }) => self.unchanged(entry, warnings, reply),
             Ok(Decision { step: Step::Write(write), warnings }) => {
-                if dry_run {
-                    let Write { held, state, outcome } = *write;
+                if writer.dry_run {
+                    let Write { held, state, outcome, .. } = *write;
                     let revision = held.map_or(0, |entry| entry.revision);
                     let _ = reply.send(Ok(Written { entry: Arc::new(state.into_entry(revision, 0)), outcome, warnings }));
                     return;
@@ -100,6 +105,8 @@ struct Write {
     held: Option<Arc<Entry>>,
     state: State,
     outcome: Outcome,
+    /// What happens in the same commit, or must hold in it.
+    charges: Vec<Change>,
 }
 
 /// A state in the form that it is stored in.
@@ -127,15 +134,9 @@ impl State {
     }
 }
 
-impl From<Step> for Decision {
-    fn from(step: Step) -> Self {
-        Decision { step, warnings: Vec::new() }
-    }
-}
-
 impl KindActor {
-    pub fn new(kind: Arc<Kind>, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer) -> Self {
-        KindActor { kind, shelf, namespaces, committer, pending: HashMap::new() }
+    pub fn new(kind: Arc<Kind>, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer, admission: Arc<dyn Admission>) -> Self {
+        KindActor { kind, shelf, namespaces, committer, admission, pending: HashMap::new() }
     }
 
     /// The newest state of an object, durable or not.
@@ -155,7 +156,7 @@ impl KindActor {
         held.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
     }
 
-    fn decide(&mut self, op: WriteOp) -> Result<Decision, ApiError> {
+    fn decide(&mut self, op: WriteOp, writer: &Writer) -> Result<Decision, ApiError> {
         match op {
             WriteOp::Create(object) => {
                 let (key, _) = codec::meta_of(&object);
@@ -163,31 +164,74 @@ impl KindActor {
                     let resource = &self.kind.resource;
                     return Err(ApiError::already_exists(resource.group, resource.plural, &key.name));
                 }
-                Ok(self.step(None, &object, codec::encode(&object), Outcome::Created).into())
+                let step = self.step(None, &object, codec::encode(&object), Outcome::Created);
+                self.charged(step, Operation::Create, Part::Main, writer, Some(&object), None)
             }
-            WriteOp::Update { key, part, body } => {
+            WriteOp::Edit(edit) => self.edit(&edit, writer),
+            WriteOp::Put { held: token, part, object, warnings } => {
+                let (key, _) = codec::meta_of(&object);
                 let held = self.required(&key)?;
-                let old = held.parse();
-                let new = prepare_update(&self.kind, part, &old, *body)?;
-                Ok(self.settle(held, &new, Outcome::Updated).into())
-            }
-            WriteOp::Patch { key, part, patch, strict } => {
-                let held = self.required(&key)?;
-                let old = held.parse();
-                let (body, warnings) = self.patched(part, &old, patch, strict)?;
-                let new = prepare_update(&self.kind, part, &old, body)?;
-                Ok(Decision { step: self.settle(held, &new, Outcome::Updated), warnings })
+                if held.token != token {
+                    let resource = &self.kind.resource;
+                    return Err(ApiError::modified(resource.group, resource.plural, &key.name));
+                }
+                let old = self.kind.read(&held);
+                let step = self.settle(held, &object, Outcome::Updated);
+                let mut decision = self.charged(step, Operation::Update, part, writer, Some(&object), Some(&old))?;
+                decision.warnings = warnings;
+                Ok(decision)
             }
             WriteOp::Delete { key, options } => {
                 let held = self.required(&key)?;
-                let removal = remove::decide(&self.kind, &held.parse(), &options, time::now())?;
-                if removal.outcome == Outcome::Deleted {
+                let old = self.kind.read(&held);
+                let removal = remove::decide(&self.kind, &old, &options, time::now())?;
+                let attributes = attributes(&self.kind, Operation::Delete, Part::Main, &key, writer);
+                let warnings = self.admission.validate(&attributes, None, Some(&old))?;
+                let step = if removal.outcome == Outcome::Deleted {
                     let encoded = codec::encode(&removal.object);
-                    return Ok(self.step(Some(held), &removal.object, encoded, Outcome::Deleted).into());
-                }
-                Ok(self.settle(held, &removal.object, Outcome::Deleting).into())
+                    self.step(Some(held), &removal.object, encoded, Outcome::Deleted)
+                } else {
+                    self.settle(held, &removal.object, Outcome::Deleting)
+                };
+                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, None, Some(&old))?;
+                decision.warnings = warnings;
+                Ok(decision)
             }
         }
+    }
+
+    /// An edit that nobody outside of the server has to be asked about.
+    fn edit(&mut self, edit: &Edit, writer: &Writer) -> Result<Decision, ApiError> {
+        let held = self.required(&edit.key)?;
+        let old = self.kind.read(&held);
+        let kind = self.kind.clone();
+        let (mut body, mut warnings) = stages::proposed(&kind, edit, &old)?;
+        let attributes = attributes(&kind, Operation::Update, edit.part, &edit.key, writer);
+        warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
+        let new = prepare_update(&kind, edit.part, &old, body)?;
+        warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
+        warnings.extend((kind.rules.warnings)(&new, Some(&old)));
+        let step = self.settle(held, &new, Outcome::Updated);
+        let mut decision = self.charged(step, Operation::Update, edit.part, writer, Some(&new), Some(&old))?;
+        decision.warnings = warnings;
+        Ok(decision)
+    }
+
+    /// The decision with what has to happen in the same commit.
+    fn charged(
+        &self,
+        mut step: Step,
+        operation: Operation,
+        part: Part,
+        writer: &Writer,
+        new: Option<&Value>,
+        old: Option<&Value>,
+    ) -> Result<Decision, ApiError> {
+        if let Step::Write(write) = &mut step {
+            let attributes = attributes(&self.kind, operation, part, &write.state.key, writer);
+            write.charges = self.admission.charges(&attributes, new, old)?;
+        }
+        Ok(Decision { step, warnings: Vec::new() })
     }
 
     /// An update that changes nothing is not written; one that takes the last finalizer of a deleted object removes it.
@@ -203,28 +247,7 @@ impl KindActor {
     }
 
     fn step(&self, held: Option<Arc<Entry>>, object: &Value, encoded: (Bytes, u32), outcome: Outcome) -> Step {
-        Step::Write(Box::new(Write { held, state: State::of(&self.kind, object, encoded), outcome }))
-    }
-
-    /// The patched body, decoded again so that a patch cannot bring in what a full update could not; and what it brought in
-    /// that nobody knows.
-    fn patched(&self, part: Part, old: &Value, patch: Patch, strict: bool) -> Result<(Value, Vec<String>), ApiError> {
-        let scale = (part == Part::Scale).then(|| super::scale_of(&self.kind, old));
-        let target = scale.as_ref().unwrap_or(old);
-        let schema = if part == Part::Scale { "Scale" } else { self.kind.schema };
-        let patched = match patch {
-            Patch::Json(patch) => patch::apply_json(target, &patch),
-            Patch::Merge(patch) => patch::apply_merge(target, &patch),
-            Patch::Strategic(patch) => patch::apply_strategic(target, &patch, schema),
-        };
-        let patched = patched.map_err(|e| patch_error(&self.kind, old, e))?;
-        let checked = if part == Part::Scale { SCALE.check_value(&patched) } else { self.kind.check_value(&patched) };
-        let checked = checked.map_err(|e| decode_error(&e))?;
-        if strict && let Some(error) = self.kind.strict_error(&checked) {
-            return Err(decode_error(&error));
-        }
-        let warnings = checked.findings();
-        Ok((checked.value, warnings))
+        Step::Write(Box::new(Write { held, state: State::of(&self.kind, object, encoded), outcome, charges: Vec::new() }))
     }
 
     /// Answers a write that changes nothing. When it rests on a state that is not durable yet, the answer waits for that.
@@ -252,10 +275,10 @@ impl KindActor {
     }
 
     fn submit(&mut self, write: Write, warnings: Vec<String>, reply: Reply) {
-        let Write { held, state, outcome } = write;
+        let Write { held, state, outcome, charges } = write;
         let key = state.key.clone();
         let token = self.committer.next_token();
-        let mut changes = Vec::with_capacity(2);
+        let mut changes = Vec::with_capacity(2 + charges.len());
         if outcome == Outcome::Created && self.kind.resource.namespaced {
             changes.push(Change {
                 shelf: self.namespaces.clone(),
@@ -268,7 +291,9 @@ impl KindActor {
         let deleted = outcome == Outcome::Deleted;
         let op = if deleted { Op::Delete(state.draft()) } else { Op::Put(state.draft()) };
         let expect = held.map_or(Expect::Absent, |entry| Expect::Token(entry.token));
+        // The object comes first among the entries that the committer answers with.
         changes.push(Change { shelf: self.shelf.clone(), key: key.clone(), expect, op, token });
+        changes.extend(charges);
         let settled = Arc::new(AtomicBool::new(false));
         if self.pending.len() >= SWEEP_AT {
             self.pending.retain(|_, p| !p.settled.load(Ordering::Acquire));
@@ -319,11 +344,16 @@ fn terminating(kind: &Kind, key: &ObjectKey) -> ApiError {
     error
 }
 
+/// A request as admission sees it.
+pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, key: &'a ObjectKey, writer: &'a Writer) -> Attributes<'a> {
+    Attributes { kind, operation, subresource: part.subresource(), key, user: &writer.user, dry_run: writer.dry_run }
+}
+
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Update { .. } => "update",
-        WriteOp::Patch { .. } => "patch",
+        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
+        WriteOp::Edit(_) => "patch",
         WriteOp::Delete { .. } => "delete",
     }
 }
@@ -341,13 +371,4 @@ fn commit_error(kind: &Kind, error: CommitError) -> ApiError {
 /// A body that does not decode, in upstream's words.
 pub(super) fn decode_error(error: &DecodeError) -> ApiError {
     ApiError::bad_request(error.to_string())
-}
-
-fn patch_error(kind: &Kind, old: &Value, error: patch::PatchError) -> ApiError {
-    let name = old["metadata"]["name"].as_str().unwrap_or_default();
-    let mut error = error.to_api_error();
-    if let Some(details) = &mut error.details {
-        (details.group, details.kind, details.name) = (kind.resource.group.into(), kind.resource.kind.into(), name.into());
-    }
-    error
 }

@@ -1,11 +1,17 @@
 //! How a write reaches the owner of its kind.
-use super::{DeleteOptions, KindMessage, Kinds, Part, Patch, Served, WriteOp, WriteRequest, Written, prepare_create};
+use super::actor::{attributes, decode_error};
+use super::{
+    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
+    Writer, Written, begin_create, prepare_create, prepare_update, stages,
+};
 use crate::actors::base::AskError;
-use crate::protocol::codec::Checked;
+use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
+use crate::storage::Entry;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bounds of the write path.
@@ -25,38 +31,22 @@ impl Default for WriteLimits {
 
 /// How often a name is made up anew when it is taken already, as upstream does.
 const GENERATED_NAME_TRIES: usize = 8;
+/// How often an edit that webhooks are asked about is decided anew when the object changed meanwhile, as upstream does.
+const EDIT_TRIES: usize = 5;
 
 impl Kinds {
-    /// Creates an object from a decoded body; answers once it is durable.
+    /// Creates an object from a decoded body, on the server's own behalf; answers once it is durable.
     pub async fn create(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
-        let meta = &body["metadata"];
-        let given = |field: &str| meta[field].as_str().is_some_and(|t| !t.is_empty());
-        let generated = !given("name") && given("generateName");
-        for _ in 1..GENERATED_NAME_TRIES {
-            if !generated {
-                break;
-            }
-            match self.create_once(served, namespace, body.clone(), dry_run).await {
-                Err(error) if error.reason == "AlreadyExists" => {}
-                outcome => return outcome,
-            }
-        }
-        self.create_once(served, namespace, body, dry_run).await
+        self.create_as(served, namespace, body, &Writer { dry_run, ..self.server.clone() }).await
     }
 
-    async fn create_once(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
-        let (uid, random) = fresh_identity()?;
-        let now = time::rfc3339(time::now());
-        let object = prepare_create(&served.kind, namespace, body, &now, &uid, random)?;
-        self.write(served, WriteOp::Create(Box::new(object)), dry_run).await
-    }
-
-    /// Replaces an object (or one of its parts) with a decoded body.
+    /// Replaces an object (or one of its parts) with a decoded body, on the server's own behalf.
     pub async fn update(&self, served: &Served, key: ObjectKey, part: Part, body: Value, dry_run: bool) -> Result<Written, ApiError> {
-        self.write(served, WriteOp::Update { key, part, body: Box::new(body) }, dry_run).await
+        let edit = Edit { key, part, body: EditBody::Update(Box::new(body)) };
+        self.edit_as(served, edit, &Writer { dry_run, ..self.server.clone() }).await
     }
 
-    /// Patches an object (or one of its parts). `strict` refuses unknown fields.
+    /// Patches an object (or one of its parts), on the server's own behalf. `strict` refuses unknown fields.
     pub async fn patch(
         &self,
         served: &Served,
@@ -66,23 +56,169 @@ impl Kinds {
         strict: bool,
         dry_run: bool,
     ) -> Result<Written, ApiError> {
-        self.write(served, WriteOp::Patch { key, part, patch, strict }, dry_run).await
+        let validation = if strict { FieldValidation::Strict } else { FieldValidation::Ignore };
+        let edit = Edit { key, part, body: EditBody::Patch { patch, validation } };
+        self.edit_as(served, edit, &Writer { dry_run, ..self.server.clone() }).await
+    }
+
+    /// Deletes an object, or marks it, on the server's own behalf.
+    pub async fn delete(&self, served: &Served, key: ObjectKey, options: DeleteOptions, dry_run: bool) -> Result<Written, ApiError> {
+        self.delete_as(served, key, options, &Writer { dry_run, ..self.server.clone() }).await
+    }
+
+    /// Creates an object from a decoded body; answers once it is durable.
+    pub async fn create_as(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
+        let kind = &served.kind;
+        begin_create(kind, namespace, &mut body)?;
+        let given = |field: &str| body["metadata"][field].as_str().is_some_and(|t| !t.is_empty());
+        let generated = !given("name") && given("generateName");
+        let key = ObjectKey::new(namespace, body["metadata"]["name"].as_str().unwrap_or_default());
+        let attributes = attributes(kind, Operation::Create, Part::Main, &key, writer);
+        let mut warnings = self.admission.mutate(&attributes, &mut body, None)?;
+        let asks = self.admission.asks(&attributes);
+        if asks {
+            let (mutated, more) = self.admission.ask_mutating(attributes, body, None).await?;
+            warnings.extend(more);
+            body = redecoded(kind, mutated)?;
+            kind.default(&mut body);
+        }
+        for _ in 1..GENERATED_NAME_TRIES {
+            if !generated {
+                break;
+            }
+            match self.create_once(served, body.clone(), &warnings, asks, writer).await {
+                Err(error) if error.reason == "AlreadyExists" => {}
+                outcome => return outcome,
+            }
+        }
+        self.create_once(served, body, &warnings, asks, writer).await
+    }
+
+    async fn create_once(
+        &self,
+        served: &Served,
+        body: Value,
+        warnings: &[String],
+        asks: bool,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        let (uid, random) = fresh_identity()?;
+        let now = time::rfc3339(time::now());
+        let object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        let (key, _) = codec::meta_of(&object);
+        let attributes = attributes(&served.kind, Operation::Create, Part::Main, &key, writer);
+        let mut warnings = warnings.to_vec();
+        warnings.extend(self.admission.validate(&attributes, Some(&object), None)?);
+        if asks {
+            warnings.extend(self.admission.ask_validating(attributes, Some(&object), None).await?.1);
+        }
+        warnings.extend((served.kind.rules.warnings)(&object, None));
+        let mut written = self.write(served, WriteOp::Create(Box::new(object)), writer).await?;
+        written.warnings = warnings;
+        Ok(written)
+    }
+
+    /// Updates or patches an object, or one of its parts.
+    pub async fn edit_as(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+        let asks = self.admission.asks(&attributes(&served.kind, Operation::Update, edit.part, &edit.key, writer));
+        let create = edit.part == Part::Main && served.kind.rules.create_on_update;
+        let spare = match &edit.body {
+            EditBody::Update(body) if create => Some((edit.key.clone(), body.clone())),
+            _ => None,
+        };
+        let outcome =
+            if asks { self.edit_asking(served, edit, writer).await } else { self.write(served, WriteOp::Edit(edit), writer).await };
+        match (outcome, spare) {
+            (Err(error), Some((key, body))) if error.code == 404 && unversioned(&body) => {
+                self.create_as(served, &key.namespace, *body, writer).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// An edit that others have a say in: it is decided here, on the newest state, and written if that state still stands.
+    async fn edit_asking(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+        let kind = &served.kind;
+        let mut outcome = Err(ApiError::internal("an edit was not tried"));
+        for _ in 0..EDIT_TRIES {
+            let held = self.held(served, &edit.key).await?;
+            let old = kind.read(&held);
+            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old)?;
+            let attributes = attributes(kind, Operation::Update, edit.part, &edit.key, writer);
+            warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
+            let (mutated, more) = self.admission.ask_mutating(attributes, body, Some(&old)).await?;
+            warnings.extend(more);
+            let mut body = mutated;
+            if matches!(edit.part, Part::Main | Part::Status) {
+                body = redecoded(kind, body)?;
+                kind.default(&mut body);
+            }
+            let new = prepare_update(kind, edit.part, &old, body)?;
+            warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
+            warnings.extend(self.admission.ask_validating(attributes, Some(&new), Some(&old)).await?.1);
+            warnings.extend((kind.rules.warnings)(&new, Some(&old)));
+            let put = WriteOp::Put { held: held.token, part: edit.part, object: Box::new(new), warnings };
+            outcome = self.write(served, put, writer).await;
+            match &outcome {
+                Err(error) if error.code == 409 => {}
+                _ => break,
+            }
+        }
+        outcome
     }
 
     /// Deletes an object, or marks it.
-    pub async fn delete(&self, served: &Served, key: ObjectKey, options: DeleteOptions, dry_run: bool) -> Result<Written, ApiError> {
-        self.write(served, WriteOp::Delete { key, options }, dry_run).await
+    pub async fn delete_as(
+        &self,
+        served: &Served,
+        key: ObjectKey,
+        mut options: DeleteOptions,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        let attributes = attributes(&served.kind, Operation::Delete, Part::Main, &key, writer);
+        let mut warnings = Vec::new();
+        if self.admission.asks(&attributes) {
+            let old = self.held(served, &key).await?.parse();
+            warnings = self.admission.ask_validating(attributes, None, Some(&old)).await?.1;
+            // What was asked about is what goes, or nothing.
+            options.uid = options.uid.or_else(|| old["metadata"]["uid"].as_str().map(String::from));
+        }
+        let mut written = self.write(served, WriteOp::Delete { key, options }, writer).await?;
+        written.warnings.extend(warnings);
+        Ok(written)
     }
 
-    async fn write(&self, served: &Served, op: WriteOp, dry_run: bool) -> Result<Written, ApiError> {
-        let ask = served.mailbox.ask(self.limits.patience, |reply| KindMessage::Write(Box::new(WriteRequest { op, dry_run, reply })));
-        match ask.await {
-            Ok(result) => result,
-            Err(error @ AskError::Full(_)) => Err(ApiError::new(429, "TooManyRequests", error.to_string())),
-            Err(error @ AskError::Timeout(_)) => Err(ApiError::timeout(error.to_string())),
-            Err(error) => Err(ApiError::unavailable(format!("{error}; nothing was acknowledged, try again"))),
-        }
+    /// The newest state of an object, durable or not.
+    async fn held(&self, served: &Served, key: &ObjectKey) -> Result<Arc<Entry>, ApiError> {
+        let ask = served.mailbox.ask(self.limits.patience, |reply| KindMessage::Held(key.clone(), reply));
+        let resource = &served.kind.resource;
+        ask.await.map_err(unanswered)?.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
     }
+
+    async fn write(&self, served: &Served, op: WriteOp, writer: &Writer) -> Result<Written, ApiError> {
+        let writer = writer.clone();
+        let ask = served.mailbox.ask(self.limits.patience, |reply| KindMessage::Write(Box::new(WriteRequest { op, writer, reply })));
+        ask.await.map_err(unanswered)?
+    }
+}
+
+/// A kind actor that could not be asked.
+fn unanswered(error: AskError) -> ApiError {
+    match error {
+        AskError::Full(_) => ApiError::new(429, "TooManyRequests", error.to_string()),
+        AskError::Timeout(_) => ApiError::timeout(error.to_string()),
+        _ => ApiError::unavailable(format!("{error}; nothing was acknowledged, try again")),
+    }
+}
+
+/// What webhooks made of an object, decoded again: they can bring in nothing that a client could not.
+fn redecoded(kind: &Kind, object: Value) -> Result<Value, ApiError> {
+    Ok(kind.check_value(&object).map_err(|e| decode_error(&e))?.value)
+}
+
+/// Whether an update says nothing about the state that it means to replace.
+fn unversioned(body: &Value) -> bool {
+    ["resourceVersion", "uid"].iter().all(|f| body["metadata"][*f].as_str().is_none_or(str::is_empty))
 }
 
 impl Served {

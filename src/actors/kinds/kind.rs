@@ -228,6 +228,20 @@ impl Kind {
         }
     }
 
+    /// A stored object, parsed, in this kind's version.
+    pub fn read(&self, entry: &Entry) -> Value {
+        let object = entry.parse();
+        match self.reading() {
+            Some(reading) if !reading.is_plain(&entry.body) => reading.show_now(object),
+            _ => object,
+        }
+    }
+
+    /// Whether stored objects may look different when this kind shows them.
+    pub fn converts(&self) -> bool {
+        self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
+    }
+
     /// For kinds of definitions: how stored objects are shown in this version.
     pub fn reading(&self) -> Option<&Arc<Reading>> {
         match &self.body {

@@ -5,10 +5,11 @@ use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::validation;
 use serde_json::{Map, Value, json};
 
-/// Makes a decoded body ready to be stored as a new object. `now` is RFC 3339, `uid` fresh, `random` feeds `generateName`.
-pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str, uid: &str, random: [u8; 5]) -> Result<Value, ApiError> {
+/// The first stage of a create: what the body says about itself is checked against the request, what only the server sets is
+/// dropped, defaults are filled in. Mutating admission comes next, then [`prepare_create`].
+pub fn begin_create(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), ApiError> {
     let resource = &kind.resource;
-    let meta = metadata(&mut object);
+    let meta = metadata(object);
     if meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
@@ -18,7 +19,7 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
         }
         _ => {}
     }
-    for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"] {
+    for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
         meta.remove(field);
     }
     if resource.namespaced {
@@ -26,6 +27,13 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
     } else {
         meta.remove("namespace");
     }
+    kind.default(object);
+    Ok(())
+}
+
+/// Makes an admitted body ready to be stored as a new object. `now` is RFC 3339, `uid` fresh, `random` feeds `generateName`.
+pub fn prepare_create(kind: &Kind, mut object: Value, now: &str, uid: &str, random: [u8; 5]) -> Result<Value, ApiError> {
+    let meta = metadata(&mut object);
     let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_string();
     let named = meta.get("name").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
     if !named && !prefix.is_empty() {
@@ -39,9 +47,8 @@ pub fn prepare_create(kind: &Kind, namespace: &str, mut object: Value, now: &str
     if kind.has_status() {
         object.as_object_mut().map(|o| o.remove("status"));
     }
-    kind.default(&mut object);
     (kind.rules.create)(&mut object);
-    let mut errors = validation::object_meta(&object, resource.namespaced, kind.rules.name);
+    let mut errors = validation::object_meta(&object, kind.resource.namespaced, kind.rules.name);
     errors.extend(kind.validate(&object));
     refuse(kind, &object, &errors)?;
     Ok(object)

@@ -1,6 +1,6 @@
 //! The kinds that are served, with their actors. Built-in ones are there from the start; those of definitions come and go. Readers see
 //! an immutable table, which is swapped as a whole.
-use super::{Kind, KindActor, KindMessage, WriteLimits};
+use super::{Admission, Kind, KindActor, KindMessage, WriteLimits, Writer};
 use crate::actors::base::{Guardian, Mailbox};
 use crate::storage::{Committer, Shelf, Shelves};
 use actix_rt::ArbiterHandle;
@@ -18,6 +18,9 @@ pub struct Kinds {
     launch: Launch,
     pub shelves: Arc<Shelves>,
     pub(super) limits: WriteLimits,
+    pub(super) admission: Arc<dyn Admission>,
+    /// The writer of what nobody asked for from outside.
+    pub(super) server: Writer,
 }
 
 /// What it takes to start the actor of a kind.
@@ -70,6 +73,7 @@ impl Kinds {
         committer: &Committer,
         shelves: Arc<Shelves>,
         limits: WriteLimits,
+        admission: Arc<dyn Admission>,
     ) -> Arc<Kinds> {
         let launch = Launch { guardian: guardian.clone(), arbiter: arbiter.clone(), committer: committer.clone() };
         let kinds = Kinds {
@@ -79,6 +83,8 @@ impl Kinds {
             launch,
             shelves,
             limits,
+            admission,
+            server: Writer::internal("kube-controller-manager"),
         };
         let mut all: Vec<Arc<Served>> = Vec::new();
         for kind in super::all() {
@@ -100,9 +106,9 @@ impl Kinds {
         let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
         let latest = Arc::new(ArcSwap::new(kind.clone()));
         let (held, actor_shelf, namespaces) = (latest.clone(), shelf.clone(), self.shelves.shelf("namespaces"));
-        let committer = self.launch.committer.clone();
+        let (committer, admission) = (self.launch.committer.clone(), self.admission.clone());
         self.launch.guardian.start(&self.launch.arbiter, &mailbox, self.limits.mailbox, move || {
-            KindActor::new(held.load_full(), actor_shelf.clone(), namespaces.clone(), committer.clone())
+            KindActor::new(held.load_full(), actor_shelf.clone(), namespaces.clone(), committer.clone(), admission.clone())
         });
         Served { kind, shelf, listed, mailbox, latest }
     }

@@ -19,7 +19,9 @@ fn create(name: &str, body: Value) -> Result<Value, ApiError> {
     let kind = kind(name);
     let checked = kind.check(body.to_string().as_bytes()).expect("a body of that kind");
     let namespace = if kind.resource.namespaced { "ns" } else { "" };
-    prepare_create(kind, namespace, checked.value, NOW, "uid-1", *b"abcde")
+    let mut object = checked.value;
+    begin_create(kind, namespace, &mut object)?;
+    prepare_create(kind, object, NOW, "uid-1", *b"abcde")
 }
 
 /// The same, stored as revision 7.

@@ -1,4 +1,5 @@
 //! What can be asked of a kind actor, and what it answers.
+use super::Writer;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::Entry;
@@ -9,31 +10,54 @@ use tokio::sync::oneshot;
 /// A write, with the channel that its committed outcome goes to.
 pub struct WriteRequest {
     pub op: WriteOp,
-    /// Do everything but commit.
-    pub dry_run: bool,
+    pub writer: Writer,
     pub reply: oneshot::Sender<Result<Written, ApiError>>,
 }
 
 /// The verbs that change something.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum WriteOp {
-    /// The object is decoded, defaulted and validated (see [`super::prepare_create`]).
+    /// The object is defaulted, admitted, prepared and validated (see [`super::prepare_create`]).
     Create(Box<Value>),
-    Update {
-        key: ObjectKey,
+    Edit(Edit),
+    /// An edit that was decided and admitted elsewhere, on the state with this token.
+    Put {
+        held: u64,
         part: Part,
-        body: Box<Value>,
-    },
-    Patch {
-        key: ObjectKey,
-        part: Part,
-        patch: Patch,
-        strict: bool,
+        object: Box<Value>,
+        warnings: Vec<String>,
     },
     Delete {
         key: ObjectKey,
         options: DeleteOptions,
     },
+}
+
+/// An update or a patch of an object, or of one of its parts.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub key: ObjectKey,
+    pub part: Part,
+    pub body: EditBody,
+}
+
+/// What an edit brings.
+#[derive(Clone, Debug)]
+pub enum EditBody {
+    /// A decoded body.
+    Update(Box<Value>),
+    Patch {
+        patch: Patch,
+        validation: FieldValidation,
+    },
+}
+
+/// `fieldValidation`: what to do about unknown and duplicate fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
 }
 
 /// Which part of the object a write is for: the object itself, or a subresource.

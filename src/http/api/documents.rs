@@ -152,7 +152,6 @@ impl Documents {
             ..Default::default()
         })
     }
-
 }
 
 fn openapi_v2(openapi: &OpenApi, request: &ApiRequest) -> Result<Answer, ApiError> {
@@ -164,9 +163,7 @@ fn openapi_v2(openapi: &OpenApi, request: &ApiRequest) -> Result<Answer, ApiErro
 
 fn paths(resources: &[Resource]) -> Vec<String> {
     let mut paths: Vec<String> =
-        ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-            .map(String::from)
-            .to_vec();
+        ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(String::from).to_vec();
     for resource in resources {
         let prefix = if resource.group.is_empty() { "/api/" } else { "/apis/" };
         paths.push(format!("{prefix}{}", resource.api_version()));

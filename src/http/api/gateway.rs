@@ -22,6 +22,8 @@ pub struct ApiRequest {
     pub content_type: String,
     pub if_none_match: String,
     pub accept_gzip: bool,
+    /// Whose first word names the field manager when the query doesn't.
+    pub user_agent: String,
     pub body: Bytes,
 }
 
@@ -49,6 +51,16 @@ impl Answer {
     }
 }
 
+/// A request for a resource, once it is known to be allowed and in shape.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub served: &'a Arc<Served>,
+    pub request: &'a ApiRequest,
+    pub query: &'a Query,
+    pub target: &'a Target,
+    pub user: &'a Arc<User>,
+}
+
 /// Reads, writes and watches objects on behalf of users.
 pub struct Gateway {
     pub kinds: Arc<Kinds>,
@@ -61,13 +73,13 @@ impl Gateway {
     }
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
-    pub async fn handle(&self, user: &User, request: ApiRequest) -> Result<Reply, ApiError> {
+    pub async fn handle(&self, user: &Arc<User>, request: ApiRequest) -> Result<Reply, ApiError> {
         let path = parse_path(&request.path)?;
         self.handle_at(user, request, path).await
     }
 
     /// The same for a transport that has looked at the path already.
-    pub async fn handle_at(&self, user: &User, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
+    pub async fn handle_at(&self, user: &Arc<User>, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
         match path {
             RequestPath::Other => {
                 authorize(user, &Action::path(&request.method, &request.path))?;
@@ -77,22 +89,23 @@ impl Gateway {
         }
     }
 
-    async fn resource(&self, user: &User, request: &ApiRequest, target: Target) -> Result<Reply, ApiError> {
+    async fn resource(&self, user: &Arc<User>, request: &ApiRequest, target: Target) -> Result<Reply, ApiError> {
         let query = &Query::parse(&request.query)?;
         let verb = verb_of(&request.method, &target, query)?;
         // Rights come first: whether something exists is nothing for strangers.
         authorize(user, &Action::resource(verb, &target))?;
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
+        let call = Call { served: &served, request, query, target: &target, user };
         match verb {
             "get" => self.get(&served, request, query, &target).map(Reply::Whole),
             "list" => self.list(&served, request, query, &target).map(Reply::Whole),
             "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
-            "create" => self.create(&served, request, query, &target).await.map(Reply::Whole),
-            "update" => self.update(&served, request, query, &target).await.map(Reply::Whole),
-            "patch" => self.patch(&served, request, query, &target).await.map(Reply::Whole),
-            "delete" => self.delete(&served, request, query, &target).await.map(Reply::Whole),
-            "deletecollection" => self.delete_collection(&served, request, query, &target).await.map(Reply::Whole),
+            "create" => self.create(&call).await.map(Reply::Whole),
+            "update" => self.update(&call).await.map(Reply::Whole),
+            "patch" => self.patch(&call).await.map(Reply::Whole),
+            "delete" => self.delete(&call).await.map(Reply::Whole),
+            "deletecollection" => self.delete_collection(&call).await.map(Reply::Whole),
             other => Err(ApiError::method_not_supported(&target.group, &target.resource, other)),
         }
     }

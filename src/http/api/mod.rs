@@ -9,6 +9,7 @@ mod path;
 mod read;
 mod render;
 mod server;
+mod view;
 mod watch;
 mod write;
 

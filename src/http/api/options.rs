@@ -1,6 +1,6 @@
 //! Query parameters, read as upstream reads them.
 use super::path::decode;
-use crate::actors::kinds::{DeleteOptions, Propagation};
+use crate::actors::kinds::{DeleteOptions, FieldValidation, Propagation};
 use crate::protocol::status::{ApiError, FieldError, FieldErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -106,14 +106,6 @@ fn dry_run(values: &[&str], options: &str) -> Result<bool, ApiError> {
         value: format!("[]string{{{list}}}"),
     };
     Err(invalid_options(options, &[error]))
-}
-
-/// `fieldValidation`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldValidation {
-    Ignore,
-    Warn,
-    Strict,
 }
 
 /// `DeleteOptions` as they come in a body. Fields that matter here only; a value of the wrong type is an error, never ignored.

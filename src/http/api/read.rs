@@ -4,6 +4,7 @@ use super::list::{Continue, Selection};
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render::{self, Page};
+use super::view::viewed;
 use crate::actors::kinds::{Served, scale_of};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::{ApiError, FieldError};
@@ -16,7 +17,7 @@ impl Gateway {
     pub(super) fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         let entry = self.entry(served, target)?;
         match target.subresource.as_str() {
-            "" | "status" => render::object(&served.kind, &entry, &request.accept, query, 200),
+            "" | "status" => render::object(&served.kind, &viewed(&served.kind, &entry), &request.accept, query, 200),
             "scale" => render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept),
             other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "get")),
         }
@@ -64,6 +65,10 @@ impl Gateway {
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
+        let entries = match served.kind.converts() {
+            false => entries,
+            true => entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect(),
+        };
         render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }
 

@@ -7,7 +7,9 @@ use super::{MAX_BODY, gateway};
 use crate::http::auth::{Action, Authenticator, User, authorize};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
+use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
+use crate::http::proxy::Proxy;
 use crate::protocol::status::ApiError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -23,7 +25,9 @@ pub struct ServerState {
     pub gateway: Arc<Gateway>,
     pub authenticator: Authenticator,
     pub pods: PodStreams,
+    pub proxy: Proxy,
     pub dashboard: Dashboard,
+    pub overload: Overload,
     /// Fired before the listener stops: streams end themselves.
     pub stop: CancellationToken,
 }
@@ -64,6 +68,20 @@ async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerSt
         authorize(&user, &Action::resource(verb, target))?;
         return state.pods.serve(&request, payload, &query, target, &state.stop).await;
     }
+    if let RequestPath::Resource(target) = &path
+        && Proxy::owns(target)
+    {
+        let query = Query::parse(request.query_string())?;
+        let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
+        authorize(&user, &Action::resource(verb, target))?;
+        return state.proxy.serve(&request, payload, target, &state.pods).await;
+    }
+    let target = match &path {
+        RequestPath::Resource(target) => Some(target),
+        RequestPath::Other => None,
+    };
+    // Held until the answer is there: a watch gives its seat back once it has begun.
+    let _seat = state.overload.seat(&user, target).await?;
     let api_request = read_request(&request, payload).await?;
     match state.gateway.handle_at(&user, api_request, path).await? {
         Reply::Whole(answer) => Ok(whole(answer)),
@@ -93,6 +111,7 @@ async fn read_request(request: &HttpRequest, payload: web::Payload) -> Result<Ap
         content_type: text(header::CONTENT_TYPE),
         if_none_match: text(header::IF_NONE_MATCH),
         accept_gzip: text(header::ACCEPT_ENCODING).contains("gzip"),
+        user_agent: text(header::USER_AGENT),
         body: read_body(payload).await?,
     })
 }

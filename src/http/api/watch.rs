@@ -4,6 +4,7 @@ use super::list::Selection;
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render;
+use super::view::viewed;
 use crate::actors::kinds::{Kind, Served};
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
@@ -182,14 +183,15 @@ impl WatchStream {
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object {
+        if self.shape == Shape::Object && !self.kind.converts() {
             out.put_slice(&delivery.line());
             return;
         }
         self.write(out, delivery.kind, &delivery.event.entry.clone());
     }
 
-    fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Entry) {
+    fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Arc<Entry>) {
+        let entry = &viewed(&self.kind, entry);
         let word = match kind {
             EventKind::Added => "ADDED",
             EventKind::Modified => "MODIFIED",

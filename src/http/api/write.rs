@@ -1,46 +1,54 @@
 //! The verbs that change something: bodies are parsed here, on the HTTP thread, and sent to the kind's actor.
-use super::gateway::{Answer, ApiRequest, Gateway};
+use super::gateway::{Answer, ApiRequest, Call, Gateway};
 use super::list::Selection;
-use super::options::{FieldValidation, Query, delete_options};
+use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use crate::actors::kinds::{Outcome, Part, Patch, Served, Written, scale_of};
+use super::view::{Through, viewed};
+use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::protobuf;
-use crate::protocol::status::ApiError;
+use crate::protocol::status::{ApiError, FieldError};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 impl Gateway {
-    pub(super) async fn create(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
-        if target.subresource == "binding" {
-            return self.bind(served, request, query, target).await;
+    pub(super) async fn create(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, request, query, target, .. } = *call;
+        match target.subresource.as_str() {
+            "" if target.name.is_empty() => {}
+            "binding" => return self.bind(call).await,
+            _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, "create")),
         }
-        if !target.name.is_empty() {
-            return Err(ApiError::method_not_supported(&target.group, &target.resource, "create"));
-        }
-        let dry_run = query.dry_run("CreateOptions")?;
+        let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
         let (value, warnings) = decoded(served, &json_body(request)?, validation)?;
-        let written = self.kinds.create(served, &target.namespace, value, dry_run).await?;
-        answer(served, &written, request, query, warnings)
+        let written = match Through::of(&served.kind) {
+            None => self.kinds.create_as(served, &target.namespace, value, &writer).await?,
+            Some(through) => self.create_through(served, through, value, &target.namespace, &writer).await?,
+        };
+        answer(call, written, warnings)
     }
 
-    async fn bind(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    async fn bind(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, request, target, .. } = *call;
         let body: Value = serde_json::from_slice(&json_body(request)?).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
         let body = json!({ "metadata": { "uid": body["metadata"]["uid"] }, "target": body["target"] });
-        self.kinds.update(served, key, Part::Binding, body, query.dry_run("CreateOptions")?).await?;
+        let edit = Edit { key, part: Part::Binding, body: EditBody::Update(Box::new(body)) };
+        self.kinds.edit_as(served, edit, &writer(call, "CreateOptions")?).await?;
         let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
         render::document(201, &status, &request.accept)
     }
 
-    pub(super) async fn update(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn update(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, request, query, target, .. } = *call;
         let part = part_of(target)?;
-        let dry_run = query.dry_run("UpdateOptions")?;
+        let writer = writer(call, "UpdateOptions")?;
         let validation = query.field_validation("UpdateOptions")?;
         let body = json_body(request)?;
         let (value, warnings) = match part {
@@ -49,60 +57,57 @@ impl Gateway {
         };
         check_name(&value, target)?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let written = self.kinds.update(served, key, part, value, dry_run).await?;
-        part_answer(served, part, &written, request, query, warnings)
+        let edit = Edit { key, part, body: EditBody::Update(Box::new(value)) };
+        let written = self.edit(served, edit, &writer).await?;
+        part_answer(call, part, written, warnings)
     }
 
-    pub(super) async fn patch(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn patch(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, query, target, .. } = *call;
         let part = part_of(target)?;
-        let parse = |bytes: &[u8]| -> Result<Value, ApiError> {
-            serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))
-        };
-        let media = media_type(&request.content_type);
-        let patch = match media.as_str() {
-            "application/json-patch+json" => Patch::Json(parse(&request.body)?),
-            "application/merge-patch+json" => Patch::Merge(parse(&request.body)?),
-            "application/strategic-merge-patch+json" => Patch::Strategic(parse(&request.body)?),
-            "application/apply-patch+yaml" | "application/apply-patch+cbor" => return Err(ApiError::not_implemented("server-side apply")),
-            other => {
-                return Err(ApiError::unsupported_media_type(format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json (got \"{other}\")"
-                )));
-            }
-        };
+        let patch = patch_of(call)?;
         let validation = query.field_validation("PatchOptions")?;
-        let dry_run = query.dry_run("PatchOptions")?;
+        let writer = writer(call, "PatchOptions")?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let written = self.kinds.patch(served, key, part, patch, validation == FieldValidation::Strict, dry_run).await?;
-        let warnings = if validation == FieldValidation::Warn { written.warnings.clone() } else { Vec::new() };
-        part_answer(served, part, &written, request, query, warnings)
+        let edit = Edit { key, part, body: EditBody::Patch { patch, validation } };
+        let written = self.edit(served, edit, &writer).await?;
+        part_answer(call, part, written, Vec::new())
     }
 
-    pub(super) async fn delete(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    /// Updates or patches an object of a kind, or of a view of one.
+    async fn edit(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+        match Through::of(&served.kind) {
+            None => self.kinds.edit_as(served, edit, writer).await,
+            Some(through) => self.edit_through(served, through, edit, writer).await,
+        }
+    }
+
+    pub(super) async fn delete(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, request, query, target, .. } = *call;
         let (options, dry_run) = delete_options(&options_body(request)?, query)?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let written = self.kinds.delete(served, key, options, dry_run).await?;
+        let writer = Writer { dry_run, ..writer(call, "DeleteOptions")? };
+        let stored = self.stored(served)?;
+        let written = self.kinds.delete_as(&stored, key, options, &writer).await?;
+        let written = Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written };
         if written.outcome == Outcome::Deleted && !RETURN_DELETED.contains(&served.kind.resource.kind) {
             return deleted_status(served, &written, request);
         }
-        render::object(&served.kind, &written.entry, &request.accept, query, 200)
+        answer(call, Written { outcome: Outcome::Updated, ..written }, Vec::new())
     }
 
-    pub(super) async fn delete_collection(
-        &self,
-        served: &Served,
-        request: &ApiRequest,
-        query: &Query,
-        target: &Target,
-    ) -> Result<Answer, ApiError> {
+    pub(super) async fn delete_collection(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let Call { served, request, query, target, .. } = *call;
         let (options, dry_run) = delete_options(&options_body(request)?, query)?;
+        let writer = &Writer { dry_run, ..writer(call, "DeleteOptions")? };
         let selection = Selection::parse(&served.kind, &target.namespace, "", query)?;
+        let stored = &self.stored(served)?;
         let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
         let (entries, _) = super::read::page(&snapshot, &selection, None, 0);
         // Several at a time, so that they share the disk's syncs.
         for some in entries.chunks(DELETIONS_AT_ONCE) {
             let deletions: Vec<_> =
-                some.iter().map(|entry| self.kinds.delete(served, entry.key.clone(), options.clone(), dry_run)).collect();
+                some.iter().map(|entry| self.kinds.delete_as(stored, entry.key.clone(), options.clone(), writer)).collect();
             for outcome in join_all(deletions).await {
                 match outcome {
                     Err(error) if error.code != 404 => return Err(error),
@@ -112,7 +117,51 @@ impl Gateway {
         }
         let revision = revision.to_string();
         let meta = crate::protocol::table::ListMeta { resource_version: &revision, ..Default::default() };
+        let entries: Vec<_> = entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect();
         render::list(&served.kind, &render::Page { entries: &entries, meta }, &request.accept, query)
+    }
+}
+
+/// A field manager's name may be this long.
+const MAX_MANAGER: usize = 128;
+
+/// Who writes, as the request says it.
+fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
+    let given = call.query.get("fieldManager");
+    if given.len() > MAX_MANAGER {
+        let error = FieldError::invalid("fieldManager", given, format!("may not be more than {MAX_MANAGER} bytes"));
+        return Err(invalid_options(options, &[error]));
+    }
+    if let Some(bad) = given.chars().find(|c| c.is_control()) {
+        let error = FieldError::invalid("fieldManager", given, format!("should only contain printable characters, not {bad:?}"));
+        return Err(invalid_options(options, &[error]));
+    }
+    let agent = call.request.user_agent.split('/').next().unwrap_or_default();
+    let manager: Arc<str> = match given {
+        "" => agent.chars().filter(|c| !c.is_control()).take(MAX_MANAGER).collect::<String>().into(),
+        given => given.into(),
+    };
+    Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)? })
+}
+
+/// The patch in the body, by its content type.
+fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
+    let body = &call.request.body;
+    let parse = || -> Result<Value, ApiError> {
+        serde_json::from_slice(body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))
+    };
+    let media = media_type(&call.request.content_type);
+    match media.as_str() {
+        "application/json-patch+json" => Ok(Patch::Json(parse()?)),
+        "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
+        "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
+        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(ApiError::not_implemented("server-side apply")),
+        other => {
+            let strategic = if call.served.kind.schema.is_empty() { "" } else { ", application/strategic-merge-patch+json" };
+            Err(ApiError::unsupported_media_type(format!(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic} (got \"{other}\")"
+            )))
+        }
     }
 }
 
@@ -132,24 +181,19 @@ fn deleted_status(served: &Served, written: &Written, request: &ApiRequest) -> R
     render::document(200, &status, &request.accept)
 }
 
-fn answer(served: &Served, written: &Written, request: &ApiRequest, query: &Query, warnings: Vec<String>) -> Result<Answer, ApiError> {
+fn answer(call: &Call<'_>, written: Written, mut warnings: Vec<String>) -> Result<Answer, ApiError> {
+    let Call { served, request, query, .. } = *call;
     let mut answer = render::object(&served.kind, &written.entry, &request.accept, query, render::code_of(written.outcome))?;
+    warnings.extend(written.warnings);
     answer.warnings = warnings;
     Ok(answer)
 }
 
-fn part_answer(
-    served: &Served,
-    part: Part,
-    written: &Written,
-    request: &ApiRequest,
-    query: &Query,
-    warnings: Vec<String>,
-) -> Result<Answer, ApiError> {
+fn part_answer(call: &Call<'_>, part: Part, written: Written, warnings: Vec<String>) -> Result<Answer, ApiError> {
     if part == Part::Scale {
-        return render::document(200, &scale_of(&served.kind, &written.entry.parse()), &request.accept);
+        return render::document(200, &scale_of(&call.served.kind, &written.entry.parse()), &call.request.accept);
     }
-    answer(served, written, request, query, warnings)
+    answer(call, written, warnings)
 }
 
 fn part_of(target: &Target) -> Result<Part, ApiError> {

@@ -162,7 +162,9 @@ impl Checker<'_> {
                 None => return refused(),
             },
             (op::NEGATE, [a @ (Type::Int | Type::Double | Type::Dyn)]) => (*a).clone(),
-            (op::INDEX, [Type::List(item, _), Type::Int | Type::Uint | Type::Dyn]) | (op::INDEX, [Type::Map(item, _), _]) => (**item).clone(),
+            (op::INDEX, [Type::List(item, _), Type::Int | Type::Uint | Type::Dyn]) | (op::INDEX, [Type::Map(item, _), _]) => {
+                (**item).clone()
+            }
             (op::INDEX, [Type::Dyn | Type::Optional(_), _]) => Type::Dyn,
             (op::INDEX | op::NEGATE, _) => return refused(),
             (op::OPT_SELECT | op::OPT_INDEX, _) => Type::Optional(Arc::new(Type::Dyn)),
@@ -189,11 +191,31 @@ impl Checker<'_> {
                 Type::String(_) | Type::Dyn => Type::Bool,
                 other => return Err(self.no_overload(last, &[other])),
             },
-            "contains" | "isSorted" | "isURL" | "isIP" | "isCIDR" | "isQuantity" | "isSemver" | "isInteger" | "isGreaterThan"
-            | "isLessThan" | "containsIP" | "containsCIDR" | "hasValue" | "intersects" | "equivalent" | "isCanonical" | "isNaN" | "isInf"
-            | "isFinite" | "isUnspecified" | "isLoopback" | "isGlobalUnicast" | "isLinkLocalUnicast" | "isLinkLocalMulticast" | "bool" => {
-                Type::Bool
-            }
+            "contains"
+            | "isSorted"
+            | "isURL"
+            | "isIP"
+            | "isCIDR"
+            | "isQuantity"
+            | "isSemver"
+            | "isInteger"
+            | "isGreaterThan"
+            | "isLessThan"
+            | "containsIP"
+            | "containsCIDR"
+            | "hasValue"
+            | "intersects"
+            | "equivalent"
+            | "isCanonical"
+            | "isNaN"
+            | "isInf"
+            | "isFinite"
+            | "isUnspecified"
+            | "isLoopback"
+            | "isGlobalUnicast"
+            | "isLinkLocalUnicast"
+            | "isLinkLocalMulticast"
+            | "bool" => Type::Bool,
             "int" | "indexOf" | "lastIndexOf" | "compareTo" | "sign" | "major" | "minor" | "patch" | "family" | "prefixLength"
             | "asInteger" | "getFullYear" | "getMonth" | "getDayOfYear" | "getDayOfMonth" | "getDate" | "getDayOfWeek" | "getHours"
             | "getMinutes" | "getSeconds" | "getMilliseconds" => Type::Int,
@@ -212,8 +234,8 @@ impl Checker<'_> {
             },
             "bytes" | "encode" | "decode" | "quantity" | "url" | "ip" | "cidr" | "semver" | "masked" | "add" | "sub" | "getQuery"
             | "format" | "named" | "validate" | "dyn" | "type" | "min" | "max" | "sum" | "first" | "last" | "range" | "or" | "greatest"
-            | "least" | "abs" | "ceil" | "floor" | "round" | "trunc" | "sqrt" | "bitAnd" | "bitOr" | "bitXor" | "bitNot" | "bitShiftLeft"
-            | "bitShiftRight" | "value?" => Type::Dyn,
+            | "least" | "abs" | "ceil" | "floor" | "round" | "trunc" | "sqrt" | "bitAnd" | "bitOr" | "bitXor" | "bitNot"
+            | "bitShiftLeft" | "bitShiftRight" | "value?" => Type::Dyn,
             // Functions of the authorizer, of formats by name, and those that others add.
             _ if name.contains('.') || matches!(first, Type::Dyn) && target.is_some() => Type::Dyn,
             _ => return Err(self.fault(name, &format!("undeclared reference to '{name}' (in container '')"))),
@@ -227,10 +249,10 @@ impl Checker<'_> {
         let is_bind = call.func_name == "bind" && matches!(&target.expr, Expr::Ident(cel) if cel == "cel");
         match (call.func_name.as_str(), call.args.len(), names.as_slice()) {
             ("bind", 3, [name, ..]) if is_bind => Some(self.bound(&[name], &call.args[1], &call.args[2..], false)),
-            ("optMap" | "optFlatMap", 2, [name, ..]) => Some(self.bound(&[name], target, &call.args[1..], false).map(|found| Checked {
-                result: Type::Optional(Arc::new(found.result)),
-                ..found
-            })),
+            ("optMap" | "optFlatMap", 2, [name, ..]) => Some(
+                self.bound(&[name], target, &call.args[1..], false)
+                    .map(|found| Checked { result: Type::Optional(Arc::new(found.result)), ..found }),
+            ),
             ("all" | "exists" | "existsOne" | "exists_one", 3, [a, b, ..]) => {
                 Some(self.bound(&[a, b], target, &call.args[2..], true).map(|found| Checked { result: Type::Bool, ..found }))
             }
@@ -271,7 +293,8 @@ impl Checker<'_> {
             Type::Map(..) | Type::Object(_) => Type::String(UNBOUNDED_SIZE.min(256)),
             Type::Dyn => Type::Dyn,
             other => {
-                let message = format!("expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)", other.name());
+                let message =
+                    format!("expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)", other.name());
                 return Err(self.fault("", &message));
             }
         };

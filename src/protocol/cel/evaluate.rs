@@ -20,7 +20,10 @@ const MAP_COST: u64 = 30;
 pub(super) enum Frame<'a> {
     Root(&'a Variables),
     /// An error can be bound as well: `all` and `exists` carry one along until they know whether it matters.
-    Inner { parent: &'a Frame<'a>, names: RefCell<Vec<(String, Outcome)>> },
+    Inner {
+        parent: &'a Frame<'a>,
+        names: RefCell<Vec<(String, Outcome)>>,
+    },
 }
 
 impl<'a> Frame<'a> {

@@ -20,9 +20,7 @@ pub(super) fn binary(name: &str, left: &Value, right: &Value, budget: &mut Budge
         op::ADD => add(left, right, budget),
         op::SUBSTRACT => arithmetic(left, right, i64::checked_sub, u64::checked_sub, |a, b| a - b)
             .unwrap_or_else(|| (left.clone() - right.clone()).map_err(|_| Fault::NoSuchOverload)),
-        op::MULTIPLY => {
-            arithmetic(left, right, i64::checked_mul, u64::checked_mul, |a, b| a * b).unwrap_or(Err(Fault::NoSuchOverload))
-        }
+        op::MULTIPLY => arithmetic(left, right, i64::checked_mul, u64::checked_mul, |a, b| a * b).unwrap_or(Err(Fault::NoSuchOverload)),
         op::DIVIDE => divide(left, right),
         op::MODULO => modulo(left, right),
         op::INDEX => super::evaluate::index(left, right),

@@ -70,7 +70,9 @@ fn hostile_expressions_end_quickly() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{source}: {:?}", begun.elapsed());
         let _ = fault.to_string();
     }
-    for source in ["(".repeat(5000), format!("1{}", "+1".repeat(4000)), "[".repeat(9000), "!".repeat(9000), format!("a{}", ".a".repeat(4500))] {
+    for source in
+        ["(".repeat(5000), format!("1{}", "+1".repeat(4000)), "[".repeat(9000), "!".repeat(9000), format!("a{}", ".a".repeat(4500))]
+    {
         let begun = Instant::now();
         assert!(Program::compile(&source).is_err(), "{source:.20}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{source:.20}: {:?}", begun.elapsed());
@@ -105,12 +107,17 @@ fn checks_name_what_cannot_be() {
     assert!(Program::compile("self.a ==").unwrap_err().to_string().contains("Syntax error"));
     assert!(check("self.items.all(i, i > 0)").unwrap().cost < 1000);
     assert!(check("self.grid.all(a, a.all(b, b > 0))").unwrap().cost > RULE_ESTIMATE_LIMIT);
-    assert!(cost_message("estimated rule cost", 40_000_000, RULE_ESTIMATE_LIMIT).starts_with("estimated rule cost exceeds budget by factor of 4.0x"));
+    assert!(
+        cost_message("estimated rule cost", 40_000_000, RULE_ESTIMATE_LIMIT)
+            .starts_with("estimated rule cost exceeds budget by factor of 4.0x")
+    );
 }
 
 #[test]
 fn names_of_fields_are_escaped() {
-    for (name, spelled) in [("a-b", "a__dash__b"), ("namespace", "__namespace__"), ("a.b/c", "a__dot__b__slash__c"), ("a__b", "a__underscores__b")] {
+    for (name, spelled) in
+        [("a-b", "a__dash__b"), ("namespace", "__namespace__"), ("a.b/c", "a__dot__b__slash__c"), ("a__b", "a__underscores__b")]
+    {
         assert_eq!(escape(name).as_deref(), Some(spelled));
     }
     assert_eq!(escape("0a"), None);

@@ -9,8 +9,27 @@ use std::sync::Arc;
 
 /// Words that mean something in the language: as field names they are written between double underscores.
 const RESERVED: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
-    "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// How an expression spells a field: `x-y` is `x__dash__y`. `None` when it can't be spelled at all.
@@ -59,7 +78,9 @@ pub fn from_json(json: &Json, declared: &Type) -> Value {
             },
         },
         (Json::String(text), Type::Timestamp) => timestamp_or_text(text),
-        (Json::String(text), Type::Duration) => library("duration", None, vec![text.as_str().into()]).unwrap_or_else(|_| text.as_str().into()),
+        (Json::String(text), Type::Duration) => {
+            library("duration", None, vec![text.as_str().into()]).unwrap_or_else(|_| text.as_str().into())
+        }
         (Json::String(text), Type::Bytes) => {
             library("base64.decode", None, vec![text.as_str().into()]).unwrap_or_else(|_| text.as_str().into())
         }

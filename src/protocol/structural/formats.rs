@@ -5,9 +5,37 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 const KNOWN: &[&str] = &[
-    "bsonobjectid", "uri", "email", "hostname", "ipv4", "ipv6", "cidr", "mac", "uuid", "uuid3", "uuid4", "uuid5", "isbn", "isbn10", "isbn13",
-    "creditcard", "ssn", "hexcolor", "rgbcolor", "byte", "password", "date", "duration", "date-time", "datetime", "int32", "int64", "float",
-    "double", "k8s-short-name", "k8s-long-name",
+    "bsonobjectid",
+    "uri",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "mac",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "creditcard",
+    "ssn",
+    "hexcolor",
+    "rgbcolor",
+    "byte",
+    "password",
+    "date",
+    "duration",
+    "date-time",
+    "datetime",
+    "int32",
+    "int64",
+    "float",
+    "double",
+    "k8s-short-name",
+    "k8s-long-name",
 ];
 
 /// Whether the format is one that is checked, or at least known.
@@ -60,8 +88,11 @@ static RGB_COLOUR: Fixed = LazyLock::new(|| {
     let number = r"(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])";
     Regex::new(&format!(r"^rgb\(\s*{number}\s*,\s*{number}\s*,\s*{number}\s*\)$")).ok()
 });
-static DATE_TIME: Fixed = LazyLock::new(|| Regex::new(r"^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})$").ok());
-static GO_DURATION: Fixed = LazyLock::new(|| Regex::new(r"^[-+]?(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w)(\s*(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w))*$").ok());
+static DATE_TIME: Fixed =
+    LazyLock::new(|| Regex::new(r"^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})$").ok());
+static GO_DURATION: Fixed = LazyLock::new(|| {
+    Regex::new(r"^[-+]?(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w)(\s*(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w))*$").ok()
+});
 
 fn matched(pattern: &Fixed, text: &str) -> bool {
     pattern.as_ref().is_some_and(|p| p.is_match(text))

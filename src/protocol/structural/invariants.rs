@@ -61,7 +61,11 @@ fn types(s: &Structural, level: Level, path: &str, errors: &mut Vec<FieldError>)
     let at = child(path, "type");
     if s.embedded && s.kind != Kind::Object {
         let why = "must be object if x-kubernetes-embedded-resource is true";
-        errors.push(if s.kind == Kind::Unset { FieldError::required(at.clone(), why) } else { FieldError::invalid(at.clone(), type_name(s.kind), why) });
+        errors.push(if s.kind == Kind::Unset {
+            FieldError::required(at.clone(), why)
+        } else {
+            FieldError::invalid(at.clone(), type_name(s.kind), why)
+        });
     } else if s.kind == Kind::Unset && !s.int_or_string && !s.preserve {
         let why = match level {
             Level::Root => "must not be empty at the root",

@@ -17,21 +17,61 @@ fn every_keyword_in_upstream_s_words() {
         (json!({"type": "integer"}), json!("x"), r#"spec: Invalid value: "string": spec in body must be of type integer: "string""#),
         (json!({"type": "string"}), json!(null), r#"spec: Invalid value: "null": spec in body must be of type string: "null""#),
         (json!({"type": "integer", "maximum": 3}), json!(4), "spec: Invalid value: 4: spec in body should be less than or equal to 3"),
-        (json!({"type": "integer", "maximum": 3, "exclusiveMaximum": true}), json!(3), "spec: Invalid value: 3: spec in body should be less than 3"),
-        (json!({"type": "number", "minimum": 0.5}), json!(0.1), "spec: Invalid value: 0.1: spec in body should be greater than or equal to 0.5"),
+        (
+            json!({"type": "integer", "maximum": 3, "exclusiveMaximum": true}),
+            json!(3),
+            "spec: Invalid value: 3: spec in body should be less than 3",
+        ),
+        (
+            json!({"type": "number", "minimum": 0.5}),
+            json!(0.1),
+            "spec: Invalid value: 0.1: spec in body should be greater than or equal to 0.5",
+        ),
         (json!({"type": "integer", "multipleOf": 5}), json!(7), "spec: Invalid value: 7: spec in body should be a multiple of 5"),
         (json!({"type": "string", "maxLength": 2}), json!("abc"), "spec: Too long: may not be more than 2 bytes"),
-        (json!({"type": "string", "minLength": 2}), json!("a"), r#"spec: Invalid value: "a": spec in body should be at least 2 chars long"#),
+        (
+            json!({"type": "string", "minLength": 2}),
+            json!("a"),
+            r#"spec: Invalid value: "a": spec in body should be at least 2 chars long"#,
+        ),
         (json!({"type": "string", "pattern": "^a+$"}), json!("b"), r#"spec: Invalid value: "b": spec in body should match '^a+$'"#),
         (json!({"type": "string", "enum": ["a", "b"]}), json!("c"), r#"spec: Unsupported value: "c": supported values: "a", "b""#),
-        (json!({"type": "string", "format": "ipv4"}), json!("1.2"), r#"spec: Invalid value: "1.2": spec in body must be of type ipv4: "1.2""#),
-        (json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}), json!(["a", "b"]), "spec: Too many: 2: must have at most 1 items"),
-        (json!({"type": "array", "items": {"type": "string"}, "minItems": 1}), json!([]), "spec: Invalid value: 0: spec in body should have at least 1 items"),
-        (json!({"type": "array", "items": {"type": "string"}}), json!([1]), r#"spec[0]: Invalid value: "integer": spec[0] in body must be of type string: "integer""#),
+        (
+            json!({"type": "string", "format": "ipv4"}),
+            json!("1.2"),
+            r#"spec: Invalid value: "1.2": spec in body must be of type ipv4: "1.2""#,
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}),
+            json!(["a", "b"]),
+            "spec: Too many: 2: must have at most 1 items",
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+            json!([]),
+            "spec: Invalid value: 0: spec in body should have at least 1 items",
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}}),
+            json!([1]),
+            r#"spec[0]: Invalid value: "integer": spec[0] in body must be of type string: "integer""#,
+        ),
         (json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}), json!({}), "spec.a: Required value"),
-        (json!({"type": "object", "minProperties": 1}), json!({}), "spec: Invalid value: 0: spec in body should have at least 1 properties"),
-        (json!({"type": "object", "additionalProperties": {"type": "integer"}}), json!({"k": "v"}), r#"spec.k: Invalid value: "string": spec.k in body must be of type integer: "string""#),
-        (json!({"x-kubernetes-int-or-string": true}), json!(true), r#"spec: Invalid value: "boolean": spec in body must be of type integer,string: "boolean""#),
+        (
+            json!({"type": "object", "minProperties": 1}),
+            json!({}),
+            "spec: Invalid value: 0: spec in body should have at least 1 properties",
+        ),
+        (
+            json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            json!({"k": "v"}),
+            r#"spec.k: Invalid value: "string": spec.k in body must be of type integer: "string""#,
+        ),
+        (
+            json!({"x-kubernetes-int-or-string": true}),
+            json!(true),
+            r#"spec: Invalid value: "boolean": spec in body must be of type integer,string: "boolean""#,
+        ),
         (
             json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}),
             json!({"a": "x", "b": "y"}),
@@ -99,7 +139,11 @@ fn pruning_and_defaults() {
     });
     let mut unknown = Vec::new();
     prune(&mut object, &s, true, &mut unknown, 100);
-    assert_eq!(unknown, ["spec.b", "spec.free.known.z", "spec.list[0].j", "spec.map.k.w", "junk"].map(String::from).iter().cloned().collect::<Vec<_>>(), "{unknown:?}");
+    assert_eq!(
+        unknown,
+        ["spec.b", "spec.free.known.z", "spec.list[0].j", "spec.map.k.w", "junk"].map(String::from).iter().cloned().collect::<Vec<_>>(),
+        "{unknown:?}"
+    );
     apply_defaults(&mut object, &s);
     let once = object.clone();
     apply_defaults(&mut object, &s);
@@ -115,12 +159,24 @@ fn pruning_and_defaults() {
 fn what_is_not_structural_is_said() {
     let cases = [
         (json!({"properties": {"a": {}}}), "s.type: Required value: must not be empty at the root"),
-        (json!({"type": "object", "properties": {"a": {}}}), "s.properties[a].type: Required value: must not be empty for specified object fields"),
+        (
+            json!({"type": "object", "properties": {"a": {}}}),
+            "s.properties[a].type: Required value: must not be empty for specified object fields",
+        ),
         (json!({"type": "object", "properties": {"a": {"type": "array"}}}), "s.properties[a].items: Required value: must be specified"),
         (json!({"type": "object", "anyOf": [{"type": "object"}]}), "s.anyOf[0].type: Forbidden: must be empty to be structural"),
-        (json!({"type": "object", "allOf": [{"properties": {"b": {}}}]}), "s.properties[b]: Required value: because it is defined in s.allOf[0].properties[b]"),
-        (json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}}), "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"),
-        (json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}}), "s.properties[a].pattern: Invalid value: \"(\": must be a valid regular expression, but isn't: "),
+        (
+            json!({"type": "object", "allOf": [{"properties": {"b": {}}}]}),
+            "s.properties[b]: Required value: because it is defined in s.allOf[0].properties[b]",
+        ),
+        (
+            json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}}),
+            "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified",
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}}),
+            "s.properties[a].pattern: Invalid value: \"(\": must be a valid regular expression, but isn't: ",
+        ),
         (json!({"type": "object", "additionalProperties": true}), "s.additionalProperties: Forbidden: must not be used at the root"),
     ];
     for (schema, words) in cases {
@@ -161,22 +217,28 @@ fn rules_judge_values_and_transitions() {
     assert_eq!(judge(json!({"spec": {"min": 3, "max": 2}}), None), [r#"spec.min: Invalid value: "object": min 3 is above max"#]);
     let old = json!({"spec": {"min": 1, "max": 2, "fixed": "a"}});
     assert_eq!(judge(json!({"spec": {"min": 1, "max": 2, "fixed": "b"}}), Some(old)), ["spec.fixed: Forbidden: fixed is immutable"]);
-    assert_eq!(judge(json!({"spec": {"min": 1, "max": 2, "once": "x"}}), None), [
-        r#"spec.once: Invalid value: "string": failed rule: oldSelf.hasValue() || self == 'first'"#
-    ]);
+    assert_eq!(
+        judge(json!({"spec": {"min": 1, "max": 2, "once": "x"}}), None),
+        [r#"spec.once: Invalid value: "string": failed rule: oldSelf.hasValue() || self == 'first'"#]
+    );
     // What was wrong before and stays as it is, is let be.
     let bad = json!({"spec": {"min": 3, "max": 2}});
     assert_eq!(judge(json!({"metadata": {"labels": {"a": "b"}}, "spec": {"min": 3, "max": 2}}), Some(bad)), Vec::<String>::new());
-    assert_eq!(judge(json!({"spec": {"min": 1}}), None), [r#"spec: Invalid value: "object": no such key: max evaluating rule: self.min <= self.max"#]);
+    assert_eq!(
+        judge(json!({"spec": {"min": 1}}), None),
+        [r#"spec: Invalid value: "object": no such key: max evaluating rule: self.min <= self.max"#]
+    );
 }
 
 #[test]
 fn rules_that_cannot_be_are_refused_with_their_definition() {
-    let with = |rule: &str| json!({"type": "object", "properties": {"spec": {
-        "type": "object",
-        "properties": {"l": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}, "s": {"type": "string"}},
-        "x-kubernetes-validations": [{"rule": rule}],
-    }}});
+    let with = |rule: &str| {
+        json!({"type": "object", "properties": {"spec": {
+            "type": "object",
+            "properties": {"l": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}, "s": {"type": "string"}},
+            "x-kubernetes-validations": [{"rule": rule}],
+        }}})
+    };
     for (rule, words) in [
         ("self.nosuch == 1", "undefined field 'nosuch'"),
         ("self.s", "cel expression must evaluate to a bool"),
@@ -186,7 +248,10 @@ fn rules_that_cannot_be_are_refused_with_their_definition() {
     ] {
         let found = compile_rules(&Structural::parse(&with(rule)).unwrap(), "s");
         let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        assert!(errors[0].starts_with("s.properties[spec].x-kubernetes-validations[0].rule:") && errors[0].contains(words), "{rule}: {errors:?}");
+        assert!(
+            errors[0].starts_with("s.properties[spec].x-kubernetes-validations[0].rule:") && errors[0].contains(words),
+            "{rule}: {errors:?}"
+        );
     }
 }
 
@@ -199,7 +264,9 @@ fn hostile_schemas_and_objects_take_bounded_time() {
     }
     assert!(Structural::parse(&deep).is_ok());
     assert_eq!(Structural::parse(&json!({"type": "object", "properties": {"x": {"type": "object", "properties": {"x": deep.clone(), "y": {"items": {"items": {"items": {"items": {"items": {"items": {"items": {"items": {"items": deep}}}}}}}}}}}}})).unwrap_err(), ParseError::TooDeep);
-    let bomb = Structural::parse(&json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "((((a{100}){100}){100}){100})"}}})).unwrap();
+    let bomb =
+        Structural::parse(&json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "((((a{100}){100}){100}){100})"}}}))
+            .unwrap();
     assert!(check_structural(&bomb, "s")[0].to_string().contains("must be a valid regular expression"));
     let slow = schema(json!({"type": "string", "pattern": "^(a|aa)+$"}));
     assert_eq!(said(json!({"spec": format!("{}b", "a".repeat(100_000))}), &slow).len(), 1);

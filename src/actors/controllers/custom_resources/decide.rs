@@ -59,7 +59,8 @@ pub fn decide(crd: &Value, taken: &Names, instances: usize, now: Timestamp) -> V
     let established = is_true(&next, "Established");
     let name = crd["metadata"]["name"].as_str().unwrap_or_default();
     let metadata = (gone && held).then(|| {
-        let rest: Vec<&Value> = crd["metadata"]["finalizers"].as_array().into_iter().flatten().filter(|f| *f != CLEANUP_FINALIZER).collect();
+        let rest: Vec<&Value> =
+            crd["metadata"]["finalizers"].as_array().into_iter().flatten().filter(|f| *f != CLEANUP_FINALIZER).collect();
         json!({ "metadata": { "finalizers": if rest.is_empty() { Value::Null } else { json!(rest) } } })
     });
     let status = (next["status"] != crd["status"]).then(|| json!({ "status": next["status"] }));
@@ -167,10 +168,14 @@ fn approval(crd: &mut Value, now: Timestamp) {
     } else if given.starts_with("https://") || given.starts_with("http://") {
         ("True", "ApprovedAnnotation", format!("approved in {given}"))
     } else if given.is_empty() {
-        let why = format!("protected groups must have approval annotation \"{APPROVAL}\", see https://github.com/kubernetes/enhancements/pull/1111");
+        let why = format!(
+            "protected groups must have approval annotation \"{APPROVAL}\", see https://github.com/kubernetes/enhancements/pull/1111"
+        );
         ("False", "MissingAnnotation", why)
     } else {
-        let why = format!("protected groups must have approval annotation \"{APPROVAL}\" with either a URL or a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111");
+        let why = format!(
+            "protected groups must have approval annotation \"{APPROVAL}\" with either a URL or a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111"
+        );
         ("False", "InvalidAnnotation", why)
     };
     set_condition(&mut crd["status"], "KubernetesAPIApprovalPolicyConformant", (state, reason, &message), now);

@@ -123,7 +123,12 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::invalid("spec.preserveUnknownFields", true, why));
     }
     errors.extend(versions::validate(spec));
-    for (field, path) in [("plural", "spec.names.plural"), ("singular", "spec.names.singular"), ("kind", "spec.names.kind"), ("listKind", "spec.names.listKind")] {
+    for (field, path) in [
+        ("plural", "spec.names.plural"),
+        ("singular", "spec.names.singular"),
+        ("kind", "spec.names.kind"),
+        ("listKind", "spec.names.listKind"),
+    ] {
         if text(&spec["names"][field]).is_empty() {
             errors.push(FieldError::required(path, ""));
         }
@@ -139,9 +144,8 @@ fn approval(object: &Value, group: &str) -> Option<FieldError> {
     if !is_protected(group) || !object["metadata"]["annotations"][APPROVAL].is_null() {
         return None;
     }
-    let why = format!(
-        "protected groups must have approval annotation \"{APPROVAL}\", see https://github.com/kubernetes/enhancements/pull/1111"
-    );
+    let why =
+        format!("protected groups must have approval annotation \"{APPROVAL}\", see https://github.com/kubernetes/enhancements/pull/1111");
     Some(FieldError::required(format!("metadata.annotations[{APPROVAL}]"), why))
 }
 

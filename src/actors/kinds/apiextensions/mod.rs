@@ -1,6 +1,6 @@
 //! The group `apiextensions.k8s.io`.
-pub mod conditions;
 mod columns;
+pub mod conditions;
 mod conversion;
 mod crd;
 mod names;

@@ -6,9 +6,32 @@ use serde_json::{Map, Value};
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
 /// What the root may say when `status` is a subresource: nothing that looks at spec and status together.
 const AT_ROOT: &[&str] = &[
-    "description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength",
-    "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required", "enum", "items", "properties", "externalDocs", "example",
-    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations", "nullable", "x-kubernetes-map-type", "maxProperties",
+    "description",
+    "type",
+    "format",
+    "title",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "multipleOf",
+    "required",
+    "enum",
+    "items",
+    "properties",
+    "externalDocs",
+    "example",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+    "nullable",
+    "x-kubernetes-map-type",
+    "maxProperties",
     "minProperties",
 ];
 
@@ -18,7 +41,8 @@ pub(super) fn validate(given: &Value, schema: &Structural, with_status: bool, pa
     if with_status && let Some(members) = given.as_object() {
         let says = |value: &Value| !(value.is_null() || value == false || value.as_array().is_some_and(Vec::is_empty));
         if members.iter().any(|(key, value)| says(value) && !AT_ROOT.contains(&key.as_str())) {
-            let why = format!("only [{}] fields are allowed at the root of the schema if the status subresource is enabled", AT_ROOT.join(" "));
+            let why =
+                format!("only [{}] fields are allowed at the root of the schema if the status subresource is enabled", AT_ROOT.join(" "));
             errors.push(FieldError::invalid(path, "", why));
         }
     }
@@ -104,7 +128,8 @@ fn must_be(members: &Map<String, Value>, wanted: &str, why: &str, path: &str, er
 
 fn list(members: &Map<String, Value>, path: &str, errors: &mut Vec<FieldError>) {
     let kind = members.get("x-kubernetes-list-type").and_then(Value::as_str);
-    let keys: Vec<&str> = members.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let keys: Vec<&str> =
+        members.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let at = |name: &str| format!("{path}.{name}");
     if let Some(kind) = kind {
         if !matches!(kind, "atomic" | "set" | "map") {
@@ -161,7 +186,11 @@ fn map_list(items: Option<&Map<String, Value>>, keys: &[&str], path: &str, error
         };
         let place = format!("{path}.items.properties[{key}]");
         if matches!(property["type"].as_str(), Some("array" | "object")) {
-            errors.push(FieldError::invalid(format!("{place}.type"), property["type"].clone(), "must be a scalar type if parent array's x-kubernetes-list-type is map"));
+            errors.push(FieldError::invalid(
+                format!("{place}.type"),
+                property["type"].clone(),
+                "must be a scalar type if parent array's x-kubernetes-list-type is map",
+            ));
         }
         if property["nullable"] == true {
             let why = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";

@@ -1,6 +1,6 @@
 //! Definitions: what is filled in, and what is refused, by table.
 use super::crd::KIND;
-use crate::actors::kinds::{Part, prepare_create, prepare_update};
+use crate::actors::kinds::{Part, begin_create, prepare_create, prepare_update};
 use serde_json::{Value, json};
 
 fn body() -> Value {
@@ -24,8 +24,9 @@ fn body() -> Value {
 fn create(change: impl FnOnce(&mut Value)) -> Result<Value, String> {
     let mut body = body();
     change(&mut body);
-    let checked = KIND.check(body.to_string().as_bytes()).map_err(|e| e.to_string())?;
-    prepare_create(&KIND, "", checked.value, "2026-01-01T00:00:00Z", "u", *b"abcde").map_err(|e| e.message)
+    let mut value = KIND.check(body.to_string().as_bytes()).map_err(|e| e.to_string())?.value;
+    begin_create(&KIND, "", &mut value).map_err(|e| e.message)?;
+    prepare_create(&KIND, value, "2026-01-01T00:00:00Z", "u", *b"abcde").map_err(|e| e.message)
 }
 
 #[test]
@@ -42,24 +43,81 @@ fn bad_definitions_are_refused_in_upstream_s_words() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 19] = [
         (|b| b["metadata"]["name"] = "x.y.z".into(), "metadata.name: Invalid value: \"x.y.z\": must be spec.names.plural+\".\"+spec.group"),
-        (|b| b["spec"]["scope"] = "World".into(), "spec.scope: Unsupported value: \"World\": supported values: \"Cluster\", \"Namespaced\""),
+        (
+            |b| b["spec"]["scope"] = "World".into(),
+            "spec.scope: Unsupported value: \"World\": supported values: \"Cluster\", \"Namespaced\"",
+        ),
         (|b| b["spec"]["versions"][0]["storage"] = false.into(), "must have exactly one version marked as storage version"),
-        (|b| b["spec"]["versions"][0]["schema"] = json!({}), "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"),
-        (|b| b["spec"]["preserveUnknownFields"] = true.into(), "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"),
+        (
+            |b| b["spec"]["versions"][0]["schema"] = json!({}),
+            "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required",
+        ),
+        (
+            |b| b["spec"]["preserveUnknownFields"] = true.into(),
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+        ),
         (|b| b["spec"]["names"]["listKind"] = "CronTab".into(), "kind and listKind may not be the same"),
-        (|b| b["spec"]["conversion"] = json!({"strategy": "Webhook"}), "spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook"),
-        (|b| b["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v7"], "clientConfig": {"url": "http://x"}}}), "'https' is the only allowed URL scheme"),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({}), "spec.versions[0].schema.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields"),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["type"] = "widget".into(), "Unsupported value: \"widget\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\""),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["name"]["default"] = 5.into(), "properties[name].default: Invalid value: \"integer\""),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-list-type"] = "map".into(), "type: Invalid value: \"object\": must be array if x-kubernetes-list-type is specified"),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["allOf"] = json!([{"required": ["spec"]}]), "fields are allowed at the root of the schema if the status subresource is enabled"),
-        (|b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = json!([{"rule": "self.nosuch == 1"}]), "undefined field 'nosuch'"),
-        (|b| b["spec"]["versions"][0]["subresources"]["scale"]["specReplicasPath"] = ".status.x".into(), "should be a json path under .spec"),
-        (|b| b["spec"]["versions"][0]["additionalPrinterColumns"] = json!([{"name": "x", "type": "text", "jsonPath": ".spec"}]), "must be one of boolean,date,integer,number,string"),
-        (|b| b["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".spec.nosuch"}]), "is an invalid path: does not refer to a valid field"),
-        (|b| b["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".metadata.name"}]), "must not point to fields in metadata"),
-        (|b| { b["spec"]["group"] = "x.k8s.io".into(); b["metadata"]["name"] = "crontabs.x.k8s.io".into(); }, "protected groups must have approval annotation"),
+        (
+            |b| b["spec"]["conversion"] = json!({"strategy": "Webhook"}),
+            "spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook",
+        ),
+        (
+            |b| {
+                b["spec"]["conversion"] =
+                    json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v7"], "clientConfig": {"url": "http://x"}}})
+            },
+            "'https' is the only allowed URL scheme",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({}),
+            "spec.versions[0].schema.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["type"] = "widget".into(),
+            "Unsupported value: \"widget\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\"",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["name"]["default"] = 5.into(),
+            "properties[name].default: Invalid value: \"integer\"",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-list-type"] = "map".into(),
+            "type: Invalid value: \"object\": must be array if x-kubernetes-list-type is specified",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["allOf"] = json!([{"required": ["spec"]}]),
+            "fields are allowed at the root of the schema if the status subresource is enabled",
+        ),
+        (
+            |b| {
+                b["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] =
+                    json!([{"rule": "self.nosuch == 1"}])
+            },
+            "undefined field 'nosuch'",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["subresources"]["scale"]["specReplicasPath"] = ".status.x".into(),
+            "should be a json path under .spec",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["additionalPrinterColumns"] = json!([{"name": "x", "type": "text", "jsonPath": ".spec"}]),
+            "must be one of boolean,date,integer,number,string",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".spec.nosuch"}]),
+            "is an invalid path: does not refer to a valid field",
+        ),
+        (
+            |b| b["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".metadata.name"}]),
+            "must not point to fields in metadata",
+        ),
+        (
+            |b| {
+                b["spec"]["group"] = "x.k8s.io".into();
+                b["metadata"]["name"] = "crontabs.x.k8s.io".into();
+            },
+            "protected groups must have approval annotation",
+        ),
     ];
     for (change, words) in cases {
         let said = create(change).expect_err(words);
@@ -77,7 +135,11 @@ fn an_update_keeps_what_is_stored_readable() {
         change(&mut new);
         prepare_update(&KIND, Part::Main, &old, new).map_err(|e| e.message)
     };
-    assert!(update(|o| o["spec"]["scope"] = "Cluster".into()).expect_err("immutable").contains("spec.scope: Invalid value: \"Cluster\": field is immutable"));
+    assert!(
+        update(|o| o["spec"]["scope"] = "Cluster".into())
+            .expect_err("immutable")
+            .contains("spec.scope: Invalid value: \"Cluster\": field is immutable")
+    );
     let next = update(|o| {
         let mut second = o["spec"]["versions"][0].clone();
         second["name"] = "v2".into();

@@ -46,7 +46,18 @@ impl SchemaBody {
         });
         let reading = Arc::new(reading.with_defaults(&schema));
         let api_version = crate::protocol::interned::interned(&resource.api_version());
-        Ok(SchemaBody { kind: resource.kind, version: resource.version, api_version, schema, rules, columns, printers, fields, scale, reading })
+        Ok(SchemaBody {
+            kind: resource.kind,
+            version: resource.version,
+            api_version,
+            schema,
+            rules,
+            columns,
+            printers,
+            fields,
+            scale,
+            reading,
+        })
     }
 
     fn refused(&self, problem: impl Into<String>) -> DecodeError {
@@ -102,7 +113,8 @@ impl CustomBody for SchemaBody {
             matches!(e.kind, Required | TooLong | TooMany | TypeInvalid)
         };
         if errors.iter().any(blocks) {
-            let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            let why =
+                "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
             errors.push(FieldError::invalid("<nil>", Value::Null, why));
         } else {
             let found = crate::protocol::structural::evaluate_rules(rules, new, old, &mut Budget::default());

@@ -8,6 +8,11 @@ use serde_json::Value;
 pub trait Converter: Send + Sync {
     /// As many objects as were given, in their order, all with `apiVersion` `to`.
     async fn convert(&self, objects: Vec<Value>, to: &str) -> Result<Vec<Value>, ConversionError>;
+
+    /// Whether conversion changes nothing but the name of the version.
+    fn is_renaming(&self) -> bool {
+        false
+    }
 }
 
 /// Why a conversion failed.
@@ -37,6 +42,10 @@ impl Converter for SameShape {
             object["apiVersion"] = to.into();
         }
         Ok(objects)
+    }
+
+    fn is_renaming(&self) -> bool {
+        true
     }
 }
 

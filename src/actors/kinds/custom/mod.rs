@@ -44,13 +44,13 @@ pub fn kinds_of(crd: &Value, resolver: &Arc<dyn EndpointResolver>) -> Result<Vec
         _ => Arc::new(SameShape),
     };
     let storage_version = format!("{group}/{storage}");
+    let alone = spec["versions"].as_array().is_none_or(|v| v.len() <= 1);
     let mut kinds = Vec::new();
     for version in spec["versions"].as_array().into_iter().flatten() {
         let name = version["name"].as_str().unwrap_or_default();
         let resource = resource_of(crd, version);
-        let reading = Reading::new(resource.api_version(), storage_version.clone(), converter.clone());
-        let body = SchemaBody::new(&resource, version, reading)
-            .map_err(|why| CustomError::Schema { version: name.to_string(), why })?;
+        let reading = Reading::new(resource.api_version(), storage_version.clone(), alone, converter.clone());
+        let body = SchemaBody::new(&resource, version, reading).map_err(|why| CustomError::Schema { version: name.to_string(), why })?;
         let kind = Kind {
             resource,
             body: Body::Custom(Arc::new(body)),
@@ -94,7 +94,8 @@ fn resource_of(crd: &Value, version: &Value) -> Resource {
     };
     let name = |field: &str| interned(names[field].as_str().unwrap_or_default());
     let list = |field: &str| interned_list(names[field].as_array().into_iter().flatten().filter_map(Value::as_str));
-    let (group, version_name) = (interned(spec["group"].as_str().unwrap_or_default()), interned(version["name"].as_str().unwrap_or_default()));
+    let (group, version_name) =
+        (interned(spec["group"].as_str().unwrap_or_default()), interned(version["name"].as_str().unwrap_or_default()));
     let ending = !crd["metadata"]["deletionTimestamp"].is_null();
     Resource {
         group,

@@ -12,16 +12,40 @@ pub struct Reading {
     converter: Arc<dyn Converter>,
     /// Set when the schema has defaults: stored objects may be older than these.
     defaults: Option<Structural>,
+    /// The definition has no other version.
+    alone: bool,
 }
 
 impl Reading {
-    pub(super) fn new(api_version: String, storage: String, converter: Arc<dyn Converter>) -> Self {
-        Reading { api_version, storage, converter, defaults: None }
+    pub(super) fn new(api_version: String, storage: String, alone: bool, converter: Arc<dyn Converter>) -> Self {
+        Reading { api_version, storage, converter, defaults: None, alone }
     }
 
     pub(super) fn with_defaults(mut self, schema: &Structural) -> Self {
         self.defaults = has_defaults(schema).then(|| schema.clone());
         self
+    }
+
+    /// Whether stored objects may have to change before this version can show them.
+    pub fn converts(&self) -> bool {
+        !self.alone || self.defaults.is_some()
+    }
+
+    /// Whether objects are stored in this version.
+    pub fn is_storage(&self) -> bool {
+        self.api_version == self.storage
+    }
+
+    /// A stored object as this version shows it, as far as that needs nobody else: an object that only a webhook can convert keeps its
+    /// version.
+    pub fn show_now(&self, mut object: Value) -> Value {
+        if object["apiVersion"] != self.api_version.as_str() && self.converter.is_renaming() {
+            object["apiVersion"] = self.api_version.as_str().into();
+        }
+        if let Some(schema) = self.defaults.as_ref().filter(|_| object["apiVersion"] == self.api_version.as_str()) {
+            apply_defaults(&mut object, schema);
+        }
+        object
     }
 
     /// Whether a stored object can be served as it is. `body`: its canonical JSON, which says `kind` and `apiVersion` first.

@@ -1,6 +1,6 @@
 //! Kinds of definitions, apart from the actors.
 use super::*;
-use crate::actors::kinds::{Part, prepare_create, prepare_update, scale_of};
+use crate::actors::kinds::{Part, begin_create, prepare_create, prepare_update, scale_of};
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -21,16 +21,18 @@ fn crd() -> Value {
         }, "x-kubernetes-validations": [{ "rule": "self.replicas <= 10", "message": "no more than ten" }] },
         "status": { "type": "object", "properties": { "replicas": { "type": "integer" }, "ready": { "type": "boolean" } } },
     } });
-    let version = |name: &str, storage: bool| json!({
-        "name": name, "served": true, "storage": storage, "schema": { "openAPIV3Schema": schema },
-        "subresources": { "status": {}, "scale": { "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas" } },
-        "additionalPrinterColumns": [
-            { "name": "Spec", "type": "string", "jsonPath": ".spec.cron" },
-            { "name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas" },
-            { "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" },
-        ],
-        "selectableFields": [{ "jsonPath": ".spec.cron" }],
-    });
+    let version = |name: &str, storage: bool| {
+        json!({
+            "name": name, "served": true, "storage": storage, "schema": { "openAPIV3Schema": schema },
+            "subresources": { "status": {}, "scale": { "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas" } },
+            "additionalPrinterColumns": [
+                { "name": "Spec", "type": "string", "jsonPath": ".spec.cron" },
+                { "name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas" },
+                { "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" },
+            ],
+            "selectableFields": [{ "jsonPath": ".spec.cron" }],
+        })
+    };
     json!({
         "metadata": { "name": "crontabs.stable.example.com" },
         "spec": {
@@ -47,15 +49,19 @@ fn kinds() -> Vec<(Arc<Kind>, bool)> {
 }
 
 fn create(kind: &Kind, body: &str) -> Result<Value, String> {
-    let checked = kind.check(body.as_bytes()).map_err(|e| e.to_string())?;
-    prepare_create(kind, "ns", checked.value, "2026-01-01T00:00:00Z", "u", *b"abcde").map_err(|e| e.message)
+    let mut value = kind.check(body.as_bytes()).map_err(|e| e.to_string())?.value;
+    begin_create(kind, "ns", &mut value).map_err(|e| e.message)?;
+    prepare_create(kind, value, "2026-01-01T00:00:00Z", "u", *b"abcde").map_err(|e| e.message)
 }
 
 #[test]
 fn objects_are_pruned_completed_and_judged() {
     let kinds = kinds();
     let kind = &kinds[0].0;
-    assert_eq!((kind.resource.version, kind.resource.short_names, kind.shelf().as_str()), ("v2", &["ct"][..], "crontabs.stable.example.com"));
+    assert_eq!(
+        (kind.resource.version, kind.resource.short_names, kind.shelf().as_str()),
+        ("v2", &["ct"][..], "crontabs.stable.example.com")
+    );
     let body = r#"{"apiVersion":"stable.example.com/v2","kind":"CronTab","metadata":{"name":"a","junk":1},"spec":{"cron":"* *","cron":"* 1","extra":1}}"#;
     let checked = kind.check(body.as_bytes()).expect("a body");
     assert_eq!(checked.unknown, ["metadata.junk", "spec.extra"]);
@@ -65,7 +71,10 @@ fn objects_are_pruned_completed_and_judged() {
     assert_eq!(object["metadata"]["generation"], 1);
     for (body, words) in [
         (r#"{"metadata":{"name":"a"},"spec":{}}"#, "spec.cron: Required value"),
-        (r#"{"metadata":{"name":"a"},"spec":{"cron":"x"}}"#, r#"spec.cron: Invalid value: "x": spec.cron in body should match '^[*0-9 ]+$'"#),
+        (
+            r#"{"metadata":{"name":"a"},"spec":{"cron":"x"}}"#,
+            r#"spec.cron: Invalid value: "x": spec.cron in body should match '^[*0-9 ]+$'"#,
+        ),
         (r#"{"metadata":{"name":"a"},"spec":{"cron":"*","replicas":11}}"#, r#"spec: Invalid value: "object": no more than ten"#),
         (r#"{"metadata":{"name":"A"},"spec":{"cron":"*"}}"#, "a lowercase RFC 1123 subdomain"),
         (r#"{"apiVersion":"stable.example.com/v1","metadata":{"name":"a"}}"#, "does not match the expected API version"),
@@ -82,7 +91,8 @@ fn objects_are_pruned_completed_and_judged() {
 fn subresources_and_columns() {
     let kinds = kinds();
     let kind = &kinds[0].0;
-    let mut old = create(kind, r#"{"metadata":{"name":"a"},"spec":{"cron":"*","replicas":3},"status":{"ready":true}}"#).expect("a good object");
+    let mut old =
+        create(kind, r#"{"metadata":{"name":"a"},"spec":{"cron":"*","replicas":3},"status":{"ready":true}}"#).expect("a good object");
     assert!(old.get("status").is_none(), "a creator sets no status");
     old["metadata"]["resourceVersion"] = "5".into();
     let mut body = old.clone();

@@ -89,7 +89,8 @@ impl WebhookConverter {
     async fn post(&self, review: &Value) -> Result<Value, String> {
         let (host, stream, path) = self.target().await?;
         let name = ServerName::try_from(host.clone()).map_err(|e| e.to_string())?;
-        let tls = tokio_rustls::TlsConnector::from(Arc::new(tls_config(&self.ca)?)).connect(name, stream).await.map_err(|e| e.to_string())?;
+        let tls =
+            tokio_rustls::TlsConnector::from(Arc::new(tls_config(&self.ca)?)).connect(name, stream).await.map_err(|e| e.to_string())?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.map_err(|e| e.to_string())?;
         let request = http::Request::post(&path)
             .header("host", &host)
@@ -118,7 +119,9 @@ impl WebhookConverter {
     }
 
     async fn batch(&self, objects: Vec<Value>, to: &str) -> Result<Vec<Value>, ConversionError> {
-        let kind = objects.first().map(|o| format!("{}, Kind={}", o["apiVersion"].as_str().unwrap_or_default(), o["kind"].as_str().unwrap_or_default()));
+        let kind = objects
+            .first()
+            .map(|o| format!("{}, Kind={}", o["apiVersion"].as_str().unwrap_or_default(), o["kind"].as_str().unwrap_or_default()));
         let failed = |why: String| ConversionError::Webhook { kind: kind.clone().unwrap_or_default(), why };
         let uid = fresh_uid().map_err(failed)?;
         let review = json!({

@@ -1,0 +1,50 @@
+//! An edit on its way to the store, as far as it can be told without asking anybody: what the patch makes of the object.
+use super::actor::decode_error;
+use super::{Edit, EditBody, FieldValidation, Kind, Part, Patch, scale_of};
+use crate::protocol::codec::kinds::SCALE;
+use crate::protocol::patch::{self, PatchError};
+use crate::protocol::status::ApiError;
+use serde_json::Value;
+
+/// What an edit wants `old` to be: patched, decoded and defaulted, not yet admitted. With it what nobody knew in the patch.
+pub fn proposed(kind: &Kind, edit: &Edit, old: &Value) -> Result<(Value, Vec<String>), ApiError> {
+    let (mut body, warnings) = match &edit.body {
+        EditBody::Update(body) => ((**body).clone(), Vec::new()),
+        EditBody::Patch { patch, validation } => patched(kind, edit.part, old, patch, *validation)?,
+    };
+    if matches!(edit.part, Part::Main | Part::Status) {
+        kind.default(&mut body);
+    }
+    Ok((body, warnings))
+}
+
+/// The patched body, decoded again so that a patch cannot bring in what a full update could not.
+fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: FieldValidation) -> Result<(Value, Vec<String>), ApiError> {
+    let scale = (part == Part::Scale).then(|| scale_of(kind, old));
+    let target = scale.as_ref().unwrap_or(old);
+    let schema = if part == Part::Scale { "Scale" } else { kind.schema };
+    let patched = match patch {
+        Patch::Json(patch) => patch::apply_json(target, patch),
+        Patch::Merge(patch) => patch::apply_merge(target, patch),
+        Patch::Strategic(patch) => patch::apply_strategic(target, patch, schema),
+    };
+    let patched = patched.map_err(|e| patch_error(kind, old, e))?;
+    let checked = if part == Part::Scale { SCALE.check_value(&patched) } else { kind.check_value(&patched) };
+    let checked = checked.map_err(|e| decode_error(&e))?;
+    if validation == FieldValidation::Strict
+        && let Some(error) = kind.strict_error(&checked)
+    {
+        return Err(decode_error(&error));
+    }
+    let warnings = if validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
+    Ok((checked.value, warnings))
+}
+
+fn patch_error(kind: &Kind, old: &Value, error: PatchError) -> ApiError {
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    let mut error = error.to_api_error();
+    if let Some(details) = &mut error.details {
+        (details.group, details.kind, details.name) = (kind.resource.group.into(), kind.resource.kind.into(), name.into());
+    }
+    error
+}

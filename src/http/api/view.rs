@@ -1,0 +1,135 @@
+//! Kinds that are served besides the one that their objects are stored as: reads are converted on the way out, writes on the
+//! way in, and the stored kind's actor knows nothing of it.
+use super::gateway::Gateway;
+use crate::actors::kinds::custom::Reading;
+use crate::actors::kinds::{Edit, EditBody, Kind, Part, Served, View, Writer, Written, proposed};
+use crate::protocol::codec;
+use crate::protocol::status::ApiError;
+use crate::storage::Entry;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// How often a patch through a view is made anew when the object changed meanwhile, as upstream does.
+const TRIES: usize = 5;
+
+/// A stored object as its kind, or a view of it, shows it.
+pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
+    match (kind.view, kind.reading()) {
+        (Some(view), _) => {
+            let mut object = entry.parse();
+            (view.from_stored)(&mut object);
+            Cow::Owned(Arc::new(converted(&object, entry)))
+        }
+        (None, Some(reading)) if !reading.is_plain(&entry.body) => Cow::Owned(Arc::new(converted(&kind.read(entry), entry))),
+        _ => Cow::Borrowed(entry),
+    }
+}
+
+/// What is between a kind and the one that its objects are stored as.
+#[derive(Clone, Copy)]
+pub(super) enum Through<'k> {
+    View(&'static View),
+    /// Another version of a custom kind.
+    Version(&'k Reading),
+}
+
+impl<'k> Through<'k> {
+    /// `None` when objects are stored as the kind itself.
+    pub fn of(kind: &'k Kind) -> Option<Self> {
+        match (kind.view, kind.reading()) {
+            (Some(view), _) => Some(Through::View(view)),
+            (None, Some(reading)) if !reading.is_storage() => Some(Through::Version(reading)),
+            _ => None,
+        }
+    }
+
+    async fn store(self, mut object: Value) -> Result<Value, ApiError> {
+        match self {
+            Through::View(view) => {
+                (view.to_stored)(&mut object);
+                Ok(object)
+            }
+            Through::Version(reading) => Ok(reading.store(object).await?),
+        }
+    }
+}
+
+fn converted(object: &Value, entry: &Entry) -> Entry {
+    let (body, splice) = codec::encode(object);
+    Entry {
+        key: entry.key.clone(),
+        body,
+        splice,
+        revision: entry.revision,
+        token: entry.token,
+        meta: entry.meta.clone(),
+        light: entry.light.clone(),
+    }
+}
+
+impl Gateway {
+    /// The kind that the objects of `served` are stored as.
+    pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
+        if Through::of(&served.kind).is_none() {
+            return Ok(served.clone());
+        }
+        let shelf = &served.shelf.name;
+        self.kinds.by_shelf(shelf).ok_or_else(|| ApiError::internal(format!("{shelf} is not served")))
+    }
+
+    pub(super) async fn create_through(
+        &self,
+        served: &Arc<Served>,
+        through: Through<'_>,
+        value: Value,
+        namespace: &str,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        let value = through.store(value).await?;
+        let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
+        Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
+    }
+
+    /// An edit in the view's terms: it is made here, on the newest published state, and goes to the actor as an update.
+    pub(super) async fn edit_through(
+        &self,
+        served: &Arc<Served>,
+        through: Through<'_>,
+        edit: Edit,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        let stored = self.stored(served)?;
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let (mut body, warnings, versioned) = match &edit.body {
+                EditBody::Update(body) => ((**body).clone(), Vec::new(), true),
+                EditBody::Patch { .. } if edit.part == Part::Scale => {
+                    return self.kinds.edit_as(&stored, edit, writer).await;
+                }
+                EditBody::Patch { .. } => {
+                    let resource = &served.kind.resource;
+                    let entry = stored.shelf.snapshot().get(&edit.key).cloned();
+                    let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
+                    let held = viewed(&served.kind, &entry).parse();
+                    let (body, warnings) = proposed(&served.kind, &edit, &held)?;
+                    let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
+                    (body, warnings, versioned)
+                }
+            };
+            if edit.part != Part::Scale {
+                body = through.store(body).await?;
+            }
+            let update = Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Update(Box::new(body)) };
+            match self.kinds.edit_as(&stored, update, writer).await {
+                Err(error) if error.code == 409 && !versioned && tries > 0 => {}
+                Err(error) => return Err(error),
+                Ok(mut written) => {
+                    written.warnings.extend(warnings);
+                    return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
+                }
+            }
+        }
+    }
+}
