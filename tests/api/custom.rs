@@ -111,3 +111,45 @@ async fn a_definition_lives_and_dies_with_its_objects() {
     assert_eq!(api.get(boxes).await.ok()["items"], json!([]));
     api.delete(&format!("{DEFINITIONS}/{name}")).await.ok();
 }
+
+#[tokio::test]
+async fn versions_share_their_objects_and_defaults_reach_what_is_stored() {
+    let api = admin();
+    let (name, group) = ("gears.test2.example.com", "/apis/test2.example.com");
+    let mut crd = definition("gears", "Gear");
+    crd["metadata"]["name"] = name.into();
+    crd["spec"]["group"] = "test2.example.com".into();
+    api.post(DEFINITIONS, &crd).await.ok();
+    established(&api, name).await;
+    let gears = |version: &str| format!("{group}/{version}/namespaces/default/gears");
+    let old = json!({ "apiVersion": "test2.example.com/v1", "kind": "Gear", "metadata": { "name": "old" }, "spec": { "size": 1 } });
+    api.post(&gears("v1"), &old).await.ok();
+    // A second version becomes the one that is stored, and its schema has one more default.
+    let crd = api.get(&format!("{DEFINITIONS}/{name}")).await.ok();
+    let mut next = crd.clone();
+    let mut second = crd["spec"]["versions"][0].clone();
+    second["name"] = "v2".into();
+    second["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["teeth"] = json!({ "type": "integer", "default": 12 });
+    next["spec"]["versions"][0]["storage"] = false.into();
+    next["spec"]["versions"].as_array_mut().expect("versions").push(second);
+    let next = api.put(&format!("{DEFINITIONS}/{name}"), &next).await.ok();
+    assert_eq!(next["status"]["storedVersions"], json!(["v1", "v2"]));
+    let begun = Instant::now();
+    while api.get(&gears("v2")).await.status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "v2 is served");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let shown = api.get(&format!("{}/old", gears("v2"))).await.ok();
+    assert_eq!((&shown["apiVersion"], &shown["spec"]["teeth"]), (&json!("test2.example.com/v2"), &json!(12)));
+    assert_eq!(api.get(&format!("{}/old", gears("v1"))).await.ok()["apiVersion"], "test2.example.com/v1");
+    let patched = api.patch(&format!("{}/old", gears("v1")), "merge", &json!({ "spec": { "size": 2 } })).await.ok();
+    assert_eq!((&patched["apiVersion"], &patched["spec"]["size"]), (&json!("test2.example.com/v1"), &json!(2)));
+    let patched = api.patch(&format!("{}/old", gears("v2")), "merge", &json!({ "spec": { "teeth": 7 } })).await.ok();
+    assert_eq!((&patched["spec"]["teeth"], &patched["spec"]["size"]), (&json!(7), &json!(2)));
+    let new = json!({ "apiVersion": "test2.example.com/v1", "kind": "Gear", "metadata": { "name": "new" }, "spec": { "size": 1 } });
+    assert_eq!(api.post(&gears("v1"), &new).await.ok()["apiVersion"], "test2.example.com/v1");
+    let list = api.get(&gears("v2")).await.ok();
+    let versions: Vec<&Value> = list["items"].as_array().expect("items").iter().map(|o| &o["apiVersion"]).collect();
+    assert_eq!(versions, [&json!("test2.example.com/v2"); 2]);
+    api.delete(&format!("{DEFINITIONS}/{name}")).await.ok();
+}

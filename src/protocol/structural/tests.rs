@@ -139,11 +139,7 @@ fn pruning_and_defaults() {
     });
     let mut unknown = Vec::new();
     prune(&mut object, &s, true, &mut unknown, 100);
-    assert_eq!(
-        unknown,
-        ["spec.b", "spec.free.known.z", "spec.list[0].j", "spec.map.k.w", "junk"].map(String::from).iter().cloned().collect::<Vec<_>>(),
-        "{unknown:?}"
-    );
+    assert_eq!(unknown, ["spec.free.known.z", "spec.list[0].j", "spec.map.k.w", "spec.b", "junk"]);
     apply_defaults(&mut object, &s);
     let once = object.clone();
     apply_defaults(&mut object, &s);

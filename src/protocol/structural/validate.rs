@@ -5,7 +5,7 @@ use crate::status::{FieldError, FieldErrorKind};
 use serde_json::{Map, Value};
 
 /// Steps that validating one object may take. A schema with thousands of alternatives for thousands of items would take minutes.
-const MOST_STEPS: u64 = 20_000_000;
+const MOST_STEPS: u64 = 5_000_000;
 /// Findings that are told; a list of a million bad items needs no million sentences.
 const MOST_FINDINGS: usize = 200;
 
