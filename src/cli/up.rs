@@ -44,6 +44,7 @@ impl Up {
         prepare_data_dir(&data_dir)?;
         super::pod_range::settle(&mut config, &data_dir)?;
         if !self.foreground {
+            super::end_with_the_reader();
             return super::background::start(&data_dir, &std::env::args().skip(1).collect::<Vec<_>>());
         }
         super::start_logging(&config.log.level)?;

@@ -47,6 +47,27 @@ pub struct Api {
     pub workers: usize,
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
+    pub audit: AuditLog,
+}
+
+/// The audit log; without a policy there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AuditLog {
+    /// The file of the `audit.k8s.io/v1` Policy. Empty: nothing is recorded.
+    pub policy: PathBuf,
+    /// The log's file. Empty: `audit.log` in the data directory.
+    pub file: PathBuf,
+    /// Size in MiB at which a new file is begun.
+    pub max_size: u64,
+    /// Old files that are kept.
+    pub backups: usize,
+}
+
+impl Default for AuditLog {
+    fn default() -> Self {
+        AuditLog { policy: PathBuf::new(), file: PathBuf::new(), max_size: 100, backups: 10 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,7 +159,7 @@ impl Default for Cluster {
 
 impl Default for Api {
     fn default() -> Self {
-        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new() }
+        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new(), audit: AuditLog::default() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How one gets in: the listener, authentication, the Kubernetes API, streams, the dashboard.
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod dashboard;
 pub mod listener;

@@ -54,7 +54,7 @@ impl<R: Register> Controller for CustomResources<R> {
         // Names that become free may be what another definition of the group waits for.
         let group = group_of(&change.entry.key.name);
         let others = world.list(SHELF, None).into_iter().filter(|e| group_of(&e.key.name) == group && e.key != change.entry.key);
-        out.extend(others.filter(|e| waits_for_names(e)).map(|e| Key::of(SHELF, &e.key)));
+        out.extend(others.filter(waits_for_names).map(|e| Key::of(SHELF, &e.key)));
     }
 
     fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
