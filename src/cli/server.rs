@@ -4,12 +4,13 @@ use super::admin::{admin_token, write_private};
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::{Kinds, Unrestricted};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
-use crate::http::api::{Documents, Gateway, Health, ServerState, VIRTUAL, app, git_version};
+use crate::http::api::{Documents, Gateway, Health, ServerState, app};
 use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
 use crate::http::auth::oidc::Provider;
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
@@ -19,10 +20,8 @@ use crate::http::mesh_door::MeshDoor;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::Proxy;
-use crate::protocol::legacy;
 use crate::protocol::light::Light;
-use crate::protocol::openapi::{ListRule, OpenApi};
-use crate::protocol::resource::Resource;
+use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
 use crate::storage::{Committer, RedbStore, SealedStore, Store};
@@ -52,6 +51,8 @@ impl Server {
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
         let authorizer = Authorizer::new(shelves.clone());
         let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(Unrestricted), authorizer.clone()));
+        let registry = KindRegistry::new(plane.kinds.clone());
+        register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         authority::bootstrap::reconcile(&plane.kinds)
             .await
@@ -73,7 +74,7 @@ impl Server {
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
-        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
@@ -161,7 +162,7 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
             continue;
         }
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        kinds.create(served, "", body, false).await?;
+        kinds.create(&served, "", body, false).await?;
     }
     Ok(())
 }
@@ -185,14 +186,9 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
-    let kinds = crate::actors::kinds::all();
-    let resources: Vec<&'static Resource> = kinds.iter().map(|k| &k.resource).chain(VIRTUAL).collect();
-    // Versions that Kubernetes has removed have no schema to publish.
-    let described = resources.iter().copied().filter(|r| !legacy::is_removed(r));
-    let rules = Box::new(list_rule);
-    let openapi = OpenApi::new(described, Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
-    Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
+    let server_address = format!("{}:{}", config.api.address, config.api.port);
+    Documents::new(plane.kinds.clone(), list_rule, server_address, health)
 }
 
 async fn listen(

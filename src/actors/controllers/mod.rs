@@ -5,6 +5,7 @@
 pub mod bootstrap;
 pub mod certificates;
 pub mod cluster;
+pub mod custom_resources;
 pub mod executor;
 pub mod feed;
 pub mod garbage;

@@ -1,5 +1,6 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
+use super::custom::Reading;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
 use crate::protocol::legacy::Legacy;
 use crate::protocol::light::Light;
@@ -62,6 +63,8 @@ pub trait CustomBody: Send + Sync {
     fn fields(&self) -> &[String];
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
+    /// How stored objects become objects of this version, and those of this version stored ones.
+    fn reading(&self) -> &Arc<Reading>;
 }
 
 /// Where a Scale reads and writes: dotted paths without the leading dot.
@@ -256,6 +259,28 @@ impl Kind {
         match &self.body {
             Body::Typed(_) | Body::Legacy(..) => (self.rules.field)(entry, path),
             Body::Custom(_) => field_by_path(entry, path),
+        }
+    }
+
+    /// A stored object, parsed, in this kind's version.
+    pub fn read(&self, entry: &Entry) -> Value {
+        let object = entry.parse();
+        match self.reading() {
+            Some(reading) if !reading.is_plain(&entry.body) => reading.show_now(object),
+            _ => object,
+        }
+    }
+
+    /// Whether stored objects may look different when this kind shows them.
+    pub fn converts(&self) -> bool {
+        self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
+    }
+
+    /// For kinds of definitions: how stored objects are shown in this version.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.reading()),
+            Body::Typed(_) | Body::Legacy(..) => None,
         }
     }
 

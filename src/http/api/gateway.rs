@@ -124,7 +124,7 @@ impl Gateway {
         let found = self.kinds.find_version(&target.group, &target.version, &target.resource);
         let why =
             || legacy::gone(&target.group, &target.version, &target.resource).unwrap_or("the server could not find the requested resource");
-        found.cloned().ok_or_else(|| ApiError::new(404, "NotFound", why()))
+        found.ok_or_else(|| ApiError::new(404, "NotFound", why()))
     }
 
     fn check_shape(&self, served: &Served, target: &Target, verb: &str) -> Result<(), ApiError> {
@@ -187,7 +187,7 @@ impl Gateway {
         namespace: &str,
         query: [(&str, &str); 2],
     ) -> Result<(Arc<Served>, Selection), ApiError> {
-        let served = self.kinds.find(group, resource).cloned();
+        let served = self.kinds.find(group, resource);
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
         let query = Query::of(query);

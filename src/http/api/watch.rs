@@ -195,7 +195,7 @@ impl WatchStream {
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && self.kind.view.is_none() && !self.protobuf {
+        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
             out.put_slice(&delivery.line());
             return;
         }

@@ -4,7 +4,7 @@ use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::viewed;
+use super::view::{Through, viewed};
 use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
@@ -27,9 +27,9 @@ impl Gateway {
         let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
         let (value, warnings) = decoded(served, &json_body(request)?, validation)?;
-        let written = match served.kind.view {
+        let written = match Through::of(&served.kind) {
             None => self.kinds.create_as(served, &target.namespace, value, &writer).await?,
-            Some(view) => self.create_through(served, view, value, &target.namespace, &writer).await?,
+            Some(through) => self.create_through(served, through, value, &target.namespace, &writer).await?,
         };
         answer(call, written, warnings)
     }
@@ -76,9 +76,9 @@ impl Gateway {
 
     /// Updates or patches an object of a kind, or of a view of one.
     async fn edit(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        match served.kind.view {
+        match Through::of(&served.kind) {
             None => self.kinds.edit_as(served, edit, writer).await,
-            Some(view) => self.edit_through(served, view, edit, writer).await,
+            Some(through) => self.edit_through(served, through, edit, writer).await,
         }
     }
 
