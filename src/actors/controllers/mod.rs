@@ -15,6 +15,7 @@ pub mod plan;
 pub mod pod_gc;
 pub mod pump;
 pub mod replication;
+pub mod resource_quota;
 pub mod runner;
 pub mod service_account;
 mod start;

@@ -5,6 +5,7 @@ use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
 use super::replication::{Flavour, Replication};
+use super::resource_quota::ResourceQuotas;
 use super::runner::{Controller, Message, Runner};
 use super::service_account::ServiceAccounts;
 use crate::actors::base::{Guardian, Mailbox};
@@ -38,6 +39,7 @@ pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, s
     run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
+    run.controller("resourcequota", ResourceQuotas::default);
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);

@@ -65,7 +65,6 @@ fn a_creator_sets_no_system_field() {
     assert!(meta.get("deletionTimestamp").is_none() && meta.get("deletionGracePeriodSeconds").is_none() && meta.get("selfLink").is_none());
     assert!(meta["name"].as_str().is_some_and(|n| n.starts_with("p-") && n.len() == 7), "{meta}");
     assert_eq!(object["status"], json!({ "phase": "Pending", "qosClass": "BestEffort" }));
-    assert_eq!(object["spec"]["serviceAccountName"], "default");
 }
 
 #[test]
