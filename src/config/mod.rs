@@ -47,6 +47,15 @@ pub struct Api {
     pub workers: usize,
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
+    pub admission: Admission,
+}
+
+/// Admission plugins, by upstream's names, that differ from upstream's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Admission {
+    pub enable: Vec<String>,
+    pub disable: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,7 +146,7 @@ impl Default for Cluster {
 
 impl Default for Api {
     fn default() -> Self {
-        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new() }
+        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new(), admission: Admission::default() }
     }
 }
 
