@@ -19,6 +19,7 @@ pub mod resource_quota;
 pub mod runner;
 pub mod service_account;
 mod start;
+pub mod storage_protection;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;

@@ -7,6 +7,7 @@ use super::node_lifecycle::{Heartbeats, NodeLifecycle};
 use super::replication::{Flavour, Replication};
 use super::resource_quota::ResourceQuotas;
 use super::runner::{Controller, Message, Runner};
+use super::storage_protection::StorageProtection;
 use super::service_account::ServiceAccounts;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
@@ -40,6 +41,7 @@ pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, s
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);
+    run.controller("storageprotection", || StorageProtection);
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
