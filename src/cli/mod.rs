@@ -7,7 +7,9 @@ mod down;
 mod image;
 mod kubia;
 mod node;
+mod pod_range;
 mod quickstart;
+mod secrets;
 mod server;
 mod token;
 mod up;
@@ -36,6 +38,8 @@ enum Command {
     Image(image::Image),
     /// Join tokens for further nodes.
     Token(token::Token),
+    /// The keys that Secrets are encrypted with on disk.
+    Secrets(secrets::Secrets),
     /// Measure a Kubernetes API through a kubeconfig.
     Bench(bench::Bench),
     /// Serve "You've hit <hostname>" on port 8080: the application in the built-in image.
@@ -52,12 +56,16 @@ pub const EXIT_FAILURE: u8 = 1;
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Kubia) {
+        end_with_the_reader();
+    }
     let outcome = match cli.command {
         Command::Up(command) => command.run(),
         Command::Down(command) => command.run(),
         Command::Node(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Token(command) => command.run(),
+        Command::Secrets(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Kubia => return kubia::run(),
         Command::Version => version::run(),
@@ -69,6 +77,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code)
         }
     }
+}
+
+/// A command whose output nobody reads any more (`impresario token list | head -1`) ends quietly. Not for what serves: there a
+/// peer that goes away is an error of one connection.
+pub fn end_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default action runs no code of ours.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 /// What went wrong, in words that say what to do, and the exit code.

@@ -134,7 +134,7 @@ fn runtime_config(config: &Config, data_dir: &Path, address: IpAddr) -> Result<N
         data_dir: data_dir.to_path_buf(),
         bridge: or(&config.node.bridge, format!("imp{mark}")),
         cgroup: or(&config.node.cgroup, format!("/impresario-{mark}")),
-        cluster_cidr: config.network.pod_cidr,
+        cluster_cidr: config.network.pod_cidr(),
         address,
         vxlan: config.network.mode == NetworkMode::Vxlan,
         mirrors: config.images.mirrors.iter().map(|m| (m.from.clone(), m.to.clone())).collect(),

@@ -9,17 +9,20 @@ use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
 use crate::http::api::{Documents, Gateway, Health, ServerState, app, git_version};
+use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
 use crate::http::auth::{Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
+use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
+use crate::http::proxy::Proxy;
 use crate::protocol::light::Light;
 use crate::protocol::openapi::{ListRule, OpenApi};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
-use crate::storage::pki::{Pki, PkiConfig};
-use crate::storage::{Committer, RedbStore, Store};
+use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
+use crate::storage::{Committer, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -61,10 +64,10 @@ impl Server {
         })
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
-        let pod_cidr = config.network.pod_cidr.to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
+        let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
-        let listener = listen(config, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
+        let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
         tokio::spawn(keep_certificates(pki.clone()));
@@ -117,8 +120,13 @@ fn open_pki(config: &Config, data_dir: &Path) -> Result<Pki, CliError> {
     Pki::open_or_create(&data_dir.join("pki"), pki).map_err(CliError::usage)
 }
 
+/// What is encrypted at rest.
+const ENCRYPTED: &[&str] = &["secrets"];
+
 fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves>, JoinHandle<()>), CliError> {
-    let store: Box<dyn Store> = Box::new(RedbStore::open(&data_dir.join("store.redb")).map_err(CliError::usage)?);
+    let keys = SealingKeys::open_or_create(&data_dir.join("pki")).map_err(CliError::usage)?;
+    let store = RedbStore::open(&data_dir.join("store.redb")).map_err(CliError::usage)?;
+    let store: Box<dyn Store> = Box::new(SealedStore::new(store, keys, ENCRYPTED));
     Committer::start(store, light_of).map_err(CliError::usage)
 }
 
@@ -161,6 +169,7 @@ fn documents(config: &Config, plane: &ControlPlane) -> Documents {
 
 async fn listen(
     config: &Config,
+    data_dir: &Path,
     pki: &Arc<Pki>,
     plane: &ControlPlane,
     gateway: Arc<Gateway>,
@@ -173,6 +182,9 @@ async fn listen(
     users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
+        proxy: Proxy::new(gateway.clone()),
+        overload: Overload::default(),
+        audit: open_audit(config, data_dir)?,
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
         gateway,
         authenticator: Authenticator::new(users),
@@ -187,6 +199,24 @@ async fn listen(
     serve(listener, move || app(state.clone()))
         .await
         .map_err(|e| CliError::usage(format!("{e}; stop the other process, or choose another port with --api-port")))
+}
+
+/// The audit log, when the cluster file names a policy.
+fn open_audit(config: &Config, data_dir: &Path) -> Result<Option<Audit>, CliError> {
+    let settings = &config.api.audit;
+    if settings.policy.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let name = settings.policy.display().to_string();
+    let told = |e: std::io::Error| CliError::usage(format!("api.audit.policy: {name}: {e}"));
+    let policy = Policy::parse(&name, &std::fs::read_to_string(&settings.policy).map_err(told)?);
+    let policy = policy.map_err(|e| CliError::usage(format!("api.audit.policy: {e}")))?;
+    let path = if settings.file.as_os_str().is_empty() { data_dir.join("audit.log") } else { settings.file.clone() };
+    let shown = path.display().to_string();
+    let mut sinks = Sinks::default();
+    let file = FileSettings { path, max_bytes: settings.max_size.max(1) * 1024 * 1024, backups: settings.backups };
+    sinks.add_file(file).map_err(|e| CliError::usage(format!("api.audit.file: {shown}: {e}")))?;
+    Ok(Some(Audit::new(policy, sinks)))
 }
 
 /// What `/readyz` and `/metrics` say.

@@ -37,12 +37,14 @@ pub struct Up {
 
 impl Up {
     pub fn run(self) -> Outcome {
-        let (config, data_dir) = self.settings()?;
+        let (mut config, data_dir) = self.settings()?;
         if !self.no_node && !nix::unistd::geteuid().is_root() {
             return Err(CliError::usage("running containers needs root: use sudo, or --no-node for the control plane alone"));
         }
         prepare_data_dir(&data_dir)?;
+        super::pod_range::settle(&mut config, &data_dir)?;
         if !self.foreground {
+            super::end_with_the_reader();
             return super::background::start(&data_dir, &std::env::args().skip(1).collect::<Vec<_>>());
         }
         super::start_logging(&config.log.level)?;

@@ -48,6 +48,7 @@ pub struct Api {
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
     pub admission: Admission,
+    pub audit: AuditLog,
 }
 
 /// Admission plugins, by upstream's names, that differ from upstream's defaults.
@@ -56,6 +57,26 @@ pub struct Api {
 pub struct Admission {
     pub enable: Vec<String>,
     pub disable: Vec<String>,
+}
+
+/// The audit log; without a policy there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AuditLog {
+    /// The file of the `audit.k8s.io/v1` Policy. Empty: nothing is recorded.
+    pub policy: PathBuf,
+    /// The log's file. Empty: `audit.log` in the data directory.
+    pub file: PathBuf,
+    /// Size in MiB at which a new file is begun.
+    pub max_size: u64,
+    /// Old files that are kept.
+    pub backups: usize,
+}
+
+impl Default for AuditLog {
+    fn default() -> Self {
+        AuditLog { policy: PathBuf::new(), file: PathBuf::new(), max_size: 100, backups: 10 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +90,9 @@ pub struct Mesh {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Network {
-    /// Pods get their addresses from here; every node gets a part.
-    pub pod_cidr: Cidr,
+    /// Pods get their addresses from here; every node gets a part. Not given: the default, or the next range when a network of
+    /// this machine has that already.
+    pub pod_cidr: Option<Cidr>,
     /// Bits of a node's part: 24 gives 254 pods.
     pub node_prefix: u8,
     pub service_cidr: Cidr,
@@ -146,7 +168,14 @@ impl Default for Cluster {
 
 impl Default for Api {
     fn default() -> Self {
-        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new(), admission: Admission::default() }
+        Api {
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: 6443,
+            workers: 2,
+            names: Vec::new(),
+            admission: Admission::default(),
+            audit: AuditLog::default(),
+        }
     }
 }
 
@@ -156,14 +185,16 @@ impl Default for Mesh {
     }
 }
 
+impl Network {
+    /// The range of the cluster's pods.
+    pub fn pod_cidr(&self) -> Cidr {
+        self.pod_cidr.unwrap_or(Cidr::new([10, 244, 0, 0], 16))
+    }
+}
+
 impl Default for Network {
     fn default() -> Self {
-        Network {
-            pod_cidr: Cidr::new([10, 244, 0, 0], 16),
-            node_prefix: 24,
-            service_cidr: Cidr::new([10, 96, 0, 0], 12),
-            mode: NetworkMode::default(),
-        }
+        Network { pod_cidr: None, node_prefix: 24, service_cidr: Cidr::new([10, 96, 0, 0], 12), mode: NetworkMode::default() }
     }
 }
 
@@ -203,12 +234,12 @@ impl Config {
     fn check(&self, file: &str) -> Result<(), ConfigError> {
         let wrong = |field: &str, why: String| Err(ConfigError::Invalid { file: file.into(), field: field.into(), why });
         let network = &self.network;
-        if network.node_prefix <= network.pod_cidr.prefix || network.node_prefix > 30 {
-            let why = format!("must be between {} (more than podCidr's own) and 30", network.pod_cidr.prefix + 1);
+        if network.node_prefix <= network.pod_cidr().prefix || network.node_prefix > 30 {
+            let why = format!("must be between {} (more than podCidr's own) and 30", network.pod_cidr().prefix + 1);
             return wrong("network.nodePrefix", why);
         }
-        if network.pod_cidr.overlaps(&network.service_cidr) {
-            return wrong("network.serviceCidr", format!("overlaps podCidr {}", network.pod_cidr));
+        if network.pod_cidr().overlaps(&network.service_cidr) {
+            return wrong("network.serviceCidr", format!("overlaps podCidr {}", network.pod_cidr()));
         }
         if self.node.bridge.len() > 15 {
             return wrong("node.bridge", "a network interface's name has at most 15 bytes".into());

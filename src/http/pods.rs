@@ -68,6 +68,15 @@ impl PodStreams {
         }
     }
 
+    /// A connection to a port of a pod, through its node.
+    pub async fn dial(&self, entry: &Entry, port: u16) -> Result<DuplexStream, ApiError> {
+        let place = self.place(entry, "", false)?;
+        let call = Call::PortForward { namespace: place.namespace.clone(), pod: place.pod.clone(), uid: place.uid.clone(), port };
+        let (answer, frames) = open(&place, call).await?;
+        expect_ok(answer)?;
+        Ok(duplex(frames))
+    }
+
     async fn log(&self, entry: &Entry, query: &Query, stop: &CancellationToken) -> Result<HttpResponse, ApiError> {
         let call = log_call(entry, query)?;
         let place = self.place(entry, &call.container, true)?;

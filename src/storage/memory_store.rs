@@ -45,6 +45,13 @@ impl Store for MemoryStore {
         Ok(revisions)
     }
 
+    fn rewrite(&mut self, records: &[(Arc<str>, ObjectKey, Record)]) -> Result<(), StoreError> {
+        for (shelf, key, record) in records {
+            self.records.insert((shelf.clone(), key.clone()), record.clone());
+        }
+        Ok(())
+    }
+
     fn reopen(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

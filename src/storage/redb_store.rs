@@ -10,6 +10,7 @@ use nix::sys::statvfs::statvfs;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The store's file within the data directory.
 const FILE: &str = "store.redb";
@@ -152,6 +153,21 @@ impl Store for RedbStore {
         let revisions = self.transact(writes)?;
         self.revision = revisions.last().copied().unwrap_or(self.revision);
         Ok(revisions)
+    }
+
+    fn rewrite(&mut self, records: &[(Arc<str>, ObjectKey, Record)]) -> Result<(), StoreError> {
+        self.check_space(false)?;
+        let mut transaction = self.database()?.begin_write().map_err(file::engine)?;
+        transaction.set_durability(Durability::Immediate).map_err(file::engine)?;
+        transaction.set_quick_repair(true);
+        {
+            let mut objects = transaction.open_table(OBJECTS).map_err(file::engine)?;
+            for (shelf, key, record) in records {
+                let at = (&**shelf, &*key.namespace, &*key.name);
+                objects.insert(at, record.encode()?.as_slice()).map_err(file::engine)?;
+            }
+        }
+        transaction.commit().map_err(file::engine)
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

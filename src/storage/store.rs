@@ -32,6 +32,10 @@ pub trait Store: Send {
     /// call `reopen` and look.
     fn commit(&mut self, writes: &[StoreWrite]) -> Result<Vec<u64>, StoreError>;
 
+    /// Replaces what is stored under each key in one transaction, revisions included: the number line does not move, and nobody is
+    /// told. Only for what means the same as before.
+    fn rewrite(&mut self, records: &[(Arc<str>, ObjectKey, Record)]) -> Result<(), StoreError>;
+
     /// Closes and opens again, after an error.
     fn reopen(&mut self) -> Result<(), StoreError>;
 

@@ -2,6 +2,7 @@
 mod admission;
 mod documents;
 mod objects;
+mod proxies;
 mod streams;
 mod workloads;
 

@@ -4,10 +4,13 @@ use super::options::Query;
 use super::path::{RequestPath, parse_path};
 use super::watch::WatchStream;
 use super::{MAX_BODY, gateway};
+use crate::http::audit::{Audit, Record, Request};
 use crate::http::auth::{Action, Authenticator, User, authorize};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
+use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
+use crate::http::proxy::Proxy;
 use crate::protocol::status::ApiError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -23,7 +26,10 @@ pub struct ServerState {
     pub gateway: Arc<Gateway>,
     pub authenticator: Authenticator,
     pub pods: PodStreams,
+    pub proxy: Proxy,
     pub dashboard: Dashboard,
+    pub overload: Overload,
+    pub audit: Option<Audit>,
     /// Fired before the listener stops: streams end themselves.
     pub stop: CancellationToken,
 }
@@ -44,31 +50,90 @@ pub fn app(
 }
 
 async fn serve(request: HttpRequest, payload: web::Payload, state: web::Data<ServerState>) -> HttpResponse {
-    match answer(request, payload, state.into_inner()).await {
+    let mut record = None;
+    match answer(request, payload, state.into_inner(), &mut record).await {
         Ok(response) => response,
-        Err(error) => error_response(&error),
+        Err(error) => {
+            if let Some(record) = record {
+                record.complete(error.code, &error.to_status().to_string().into());
+            }
+            error_response(&error)
+        }
     }
 }
 
-async fn answer(request: HttpRequest, payload: web::Payload, state: Arc<ServerState>) -> Result<HttpResponse, ApiError> {
+async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: Arc<ServerState>,
+    record: &mut Option<Record>,
+) -> Result<HttpResponse, ApiError> {
     let user = authenticated(&request, &state)?;
     if Dashboard::owns(request.path()) {
         return state.dashboard.serve(&user, &request, payload).await;
     }
     let path = parse_path(request.path())?;
+    if let Some(audit) = &state.audit {
+        *record = audit.begin(&user, audited(&request, &path)?);
+    }
     if let RequestPath::Resource(target) = &path
-        && PodStreams::owns(target)
+        && (PodStreams::owns(target) || Proxy::owns(target))
     {
         let query = Query::parse(request.query_string())?;
         let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
         authorize(&user, &Action::resource(verb, target))?;
-        return state.pods.serve(&request, payload, &query, target, &state.stop).await;
+        let response = match Proxy::owns(target) {
+            true => state.proxy.serve(&request, payload, target, &state.pods).await?,
+            false => state.pods.serve(&request, payload, &query, target, &state.stop).await?,
+        };
+        if let Some(record) = record {
+            record.started(response.status().as_u16());
+        }
+        return Ok(response);
     }
+    let target = match &path {
+        RequestPath::Resource(target) => Some(target),
+        RequestPath::Other => None,
+    };
+    // Held until the answer is there: a watch gives its seat back once it has begun.
+    let _seat = state.overload.seat(&user, target).await?;
     let api_request = read_request(&request, payload).await?;
-    match state.gateway.handle_at(&user, api_request, path).await? {
-        Reply::Whole(answer) => Ok(whole(answer)),
-        Reply::Watch(stream) => Ok(watching(*stream, state.stop.clone())),
+    if let Some(record) = record {
+        record.request(&api_request.body);
     }
+    match state.gateway.handle_at(&user, api_request, path).await? {
+        Reply::Whole(answer) => {
+            if let Some(record) = record.take() {
+                record.complete(answer.code, &answer.body);
+            }
+            Ok(whole(answer))
+        }
+        Reply::Watch(stream) => {
+            let mut record = record.take();
+            if let Some(record) = &mut record {
+                record.started(200);
+            }
+            Ok(watching(*stream, state.stop.clone(), record))
+        }
+    }
+}
+
+/// The request as the audit log sees it.
+fn audited(request: &HttpRequest, path: &RequestPath) -> Result<Request, ApiError> {
+    let method = request.method().as_str();
+    let (verb, target) = match path {
+        RequestPath::Resource(target) => {
+            (gateway::verb_of(method, target, &Query::parse(request.query_string())?)?.to_string(), Some(target.clone()))
+        }
+        RequestPath::Other => (method.to_ascii_lowercase(), None),
+    };
+    Ok(Request {
+        verb,
+        uri: request.uri().to_string(),
+        user_agent: header_text(request.headers(), header::USER_AGENT),
+        source: request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default(),
+        target,
+    })
 }
 
 fn authenticated(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
@@ -177,12 +242,13 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn watching(stream: WatchStream, stop: CancellationToken) -> HttpResponse {
-    let chunks = unfold((stream, stop), |(mut stream, stop)| async move {
+/// The record of a watch ends when the stream is dropped.
+fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
+    let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
         tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop))),
+            chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
         }
     });
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED)).streaming(chunks)

@@ -7,6 +7,7 @@
 //! | `server.crt`, `server.key` | what the API server and the mesh show; one year, renewed while running |
 //! | `admin.crt`, `admin.key` | `kubernetes-admin` of `system:masters`; one year, renewed at start |
 //! | `sa.key` | signs service account tokens |
+//! | `secrets.keys` | encrypts Secrets at rest; the newest key first |
 //! | `tokens.json`, `join-token` | who may join; see [`tokens`] |
 //! | `node.crt`, `node.key` | this machine's own identity when it is a node; see [`node`] |
 //!
@@ -18,6 +19,7 @@ mod identity;
 mod kubeconfig;
 pub mod node;
 mod resolver;
+mod sealing;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -27,6 +29,7 @@ pub use authority::Authority;
 pub use identity::{Identity, identity_of, request_fingerprint};
 pub use node::NodeIdentity;
 pub use resolver::ServerCertificate;
+pub use sealing::SealingKeys;
 pub use tokens::{JoinToken, TokenError, Tokens};
 
 use authority::{Keyed, Names, Template, Usage};

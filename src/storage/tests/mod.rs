@@ -199,6 +199,10 @@ impl Store for Faulty {
         }
     }
 
+    fn rewrite(&mut self, records: &[(Arc<str>, ObjectKey, Record)]) -> Result<(), StoreError> {
+        self.inner.rewrite(records)
+    }
+
     fn reopen(&mut self) -> Result<(), StoreError> {
         if self.faults.dead.load(Ordering::SeqCst) { Err(io_error()) } else { Ok(()) }
     }

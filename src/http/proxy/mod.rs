@@ -1,0 +1,108 @@
+//! `pods/<name>/proxy` and `services/<name>/proxy`: HTTP through to a pod, over the connection that its node dialled.
+mod backend;
+mod forward;
+mod tls;
+
+use super::api::{Gateway, Target};
+use super::pods::PodStreams;
+use crate::protocol::meta::ObjectKey;
+use crate::protocol::status::ApiError;
+use crate::storage::Entry;
+use actix_web::{HttpRequest, HttpResponse, web};
+use backend::{Backend, Named, pod_port, service_backend};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// Forwards requests to what runs in the cluster.
+pub struct Proxy {
+    gateway: Arc<Gateway>,
+}
+
+impl Proxy {
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Proxy { gateway }
+    }
+
+    /// Whether a path is one of those that are forwarded.
+    pub fn owns(target: &Target) -> bool {
+        target.group.is_empty() && target.subresource == "proxy"
+    }
+
+    /// Answers such a request; the user may make it.
+    pub async fn serve(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+        target: &Target,
+        pods: &PodStreams,
+    ) -> Result<HttpResponse, ApiError> {
+        let named = Named::parse(&target.name)?;
+        let backend = match target.resource.as_str() {
+            "pods" => {
+                let entry = self.entry("pods", &target.namespace, named.name)?;
+                let port = pod_port(&entry.parse(), named.port)?;
+                Backend::Pod { entry, port }
+            }
+            "services" => self.service(&target.namespace, &named)?,
+            "nodes" => return Err(ApiError::not_implemented("the proxy of nodes")),
+            other => return Err(ApiError::not_found("", other, &target.name)),
+        };
+        let prefix = prefix_of(request.path());
+        let rest = request.path().get(prefix.len()..).unwrap_or_default();
+        if rest.is_empty() && request.method() == actix_web::http::Method::GET {
+            // As upstream: relative links of the page behind only work below a slash.
+            let mut location = format!("{prefix}/");
+            if !request.query_string().is_empty() {
+                location = format!("{location}?{}", request.query_string());
+            }
+            return Ok(HttpResponse::MovedPermanently().insert_header(("Location", location)).finish());
+        }
+        let onward = forward::Onward { prefix, path: if rest.is_empty() { "/" } else { rest }, host: backend.host(), scheme: named.scheme };
+        let unreachable = |e: String| ApiError::unavailable(format!("error trying to reach service: {e}"));
+        match &backend {
+            Backend::Pod { entry, port } => {
+                let stream = pods.dial(entry, *port).await?;
+                forward::forward(request, payload, stream, &onward).await.map_err(unreachable)
+            }
+            Backend::Address(address) => {
+                let stream = TcpStream::connect(address).await.map_err(|e| unreachable(format!("dial tcp {address}: {e}")))?;
+                forward::forward(request, payload, stream, &onward).await.map_err(unreachable)
+            }
+        }
+    }
+
+    fn service(&self, namespace: &str, named: &Named<'_>) -> Result<Backend, ApiError> {
+        let service = self.entry("services", namespace, named.name)?.parse();
+        let read = |shelf: &str| self.gateway.kinds.by_shelf(shelf).map(|s| s.shelf.snapshot());
+        let slices: Vec<Arc<Entry>> = read("endpointslices.discovery.k8s.io")
+            .map(|s| s.iter_after(Some(namespace), None).filter(|e| backend::slice_of(e, named.name)).cloned().collect())
+            .unwrap_or_default();
+        let pods = read("pods").ok_or_else(|| ApiError::internal("pods are not served"))?;
+        let inside = || pods.iter_after(Some(namespace), None);
+        service_backend(&service, named, slices.iter().map(|s| s.parse()), inside)
+    }
+
+    fn entry(&self, plural: &str, namespace: &str, name: &str) -> Result<Arc<Entry>, ApiError> {
+        let found = self.gateway.kinds.find("", plural).and_then(|s| s.shelf.snapshot().get(&ObjectKey::new(namespace, name)).cloned());
+        found.ok_or_else(|| ApiError::not_found("", plural, name))
+    }
+}
+
+/// The path up to and with `/proxy`, as the client wrote it.
+fn prefix_of(path: &str) -> &str {
+    // A pod may be called "proxy", and so may what is asked of it: the word counts behind the name.
+    let after_name = ["/pods/", "/services/", "/nodes/"].iter().filter_map(|p| path.find(p).map(|at| at + p.len())).min().unwrap_or(0);
+    let slash = path.get(after_name..).and_then(|rest| rest.find('/')).map_or(path.len(), |at| after_name + at);
+    path.get(..slash + "/proxy".len()).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_ends_behind_the_name() {
+        assert_eq!(prefix_of("/api/v1/namespaces/a/pods/p:80/proxy/x/proxy"), "/api/v1/namespaces/a/pods/p:80/proxy");
+        assert_eq!(prefix_of("/api/v1/namespaces/proxy/pods/proxy/proxy"), "/api/v1/namespaces/proxy/pods/proxy/proxy");
+    }
+}
