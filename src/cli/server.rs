@@ -1,9 +1,9 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
 use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};

@@ -7,7 +7,9 @@ const SOON: Duration = Duration::from_secs(30);
 const LIMITS: &str = "{apiVersion: v1, kind: LimitRange, metadata: {name: limits}, spec: {limits: [{type: Container, default: {cpu: 100m}, defaultRequest: {cpu: 50m}, max: {cpu: 200m}}]}}";
 
 fn pod(name: &str, spec: &str) -> String {
-    format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeSelector: {{no: where}}, containers: [{{name: c, image: i}}], {spec}}}}}")
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeSelector: {{no: where}}, containers: [{{name: c, image: i}}], {spec}}}}}"
+    )
 }
 
 #[test]

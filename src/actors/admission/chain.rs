@@ -1,13 +1,13 @@
 //! The chain: which plugin looks at which request, in upstream's order.
 use super::derived::Derived;
 use super::plugins::{self, World};
+use super::pod_security;
 use super::policies::Policies;
 use super::quota;
 use super::refusal::{is, is_part};
 use super::request::{Authorize, MastersOnly};
 use super::selection::{Plugin, Plugins};
 use super::webhooks::{ClusterServices, Hooks, ResolveService};
-use super::pod_security;
 use crate::actors::kinds::{Admission, Asked, Attributes, Operation};
 use crate::protocol::status::ApiError;
 use crate::storage::{Change, Committer, Shelves};

@@ -56,7 +56,8 @@ impl Expression {
         if source.len() > MAX_SOURCE {
             return Err(format!("the expression is longer than {MAX_SOURCE} bytes"));
         }
-        let parsed = catch_unwind(|| Parser::new().enable_optional_syntax(true).parse(source)).map_err(|_| "the expression can't be parsed".to_string())?;
+        let parsed = catch_unwind(|| Parser::new().enable_optional_syntax(true).parse(source))
+            .map_err(|_| "the expression can't be parsed".to_string())?;
         let program = parsed.map_err(|e| e.to_string())?;
         Ok(Expression { source: source.into(), program: without_structs(program) })
     }

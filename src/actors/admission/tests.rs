@@ -86,10 +86,7 @@ pub fn pod(change: impl FnOnce(&mut Value)) -> Value {
 #[test]
 fn a_new_pod_gets_what_every_pod_has() {
     let rig = rig();
-    rig.put(
-        "serviceaccounts",
-        json!({ "metadata": { "name": "default", "namespace": "ns" }, "imagePullSecrets": [{ "name": "pull" }] }),
-    );
+    rig.put("serviceaccounts", json!({ "metadata": { "name": "default", "namespace": "ns" }, "imagePullSecrets": [{ "name": "pull" }] }));
     let (pod, warnings) = rig.create("pods", pod(|_| {})).expect("a good pod");
     let spec = &pod["spec"];
     assert!(warnings.is_empty());
@@ -169,7 +166,8 @@ fn pods_keep_to_the_standard_of_their_namespace() {
     let words = "pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": non-default capabilities (container \"c\" must not include \"SYS_ADMIN\" in securityContext.capabilities.add), host namespaces (hostNetwork=true), privileged (container \"c\" must not set securityContext.privileged=true)";
     assert_eq!(refused, words);
     // What makes pods is only warned about.
-    let set = json!({ "metadata": { "name": "s", "namespace": "ns" }, "spec": { "template": { "metadata": {}, "spec": pod(|_| {})["spec"] } } });
+    let set =
+        json!({ "metadata": { "name": "s", "namespace": "ns" }, "spec": { "template": { "metadata": {}, "spec": pod(|_| {})["spec"] } } });
     assert_eq!(rig.create("replicasets", set).expect("warned only").1.len(), 1);
     let wrong = json!({ "metadata": { "name": "n", "labels": { "pod-security.kubernetes.io/enforce": "strict" } } });
     assert!(rig.refusal("namespaces", wrong).contains("must be one of privileged, baseline, restricted"));
@@ -193,7 +191,9 @@ fn plugins_are_chosen_by_name() {
     let rig = Rig::new(chosen);
     let (pod, _) = rig.create("pods", pod(|_| {})).expect("a good pod");
     assert_eq!((&pod["spec"]["containers"][0]["imagePullPolicy"], pod["spec"].get("volumes")), (&json!("Always"), None));
-    assert!(Plugins::choose(&["Nothing".into()], &[]).expect_err("unknown").to_string().starts_with("unknown admission plugin \"Nothing\""));
+    assert!(
+        Plugins::choose(&["Nothing".into()], &[]).expect_err("unknown").to_string().starts_with("unknown admission plugin \"Nothing\"")
+    );
 }
 
 #[tokio::test]
@@ -207,6 +207,7 @@ async fn a_pod_waits_for_its_namespaces_account() {
     rig.chain.mutate(&a, &mut object, None).expect("left for later");
     assert!(object["spec"].get("serviceAccountName").is_none());
     let asking = Admission::ask_mutating(&rig.chain, a, object, None);
-    let (answer, _) = tokio::join!(asking, async { rig.put("serviceaccounts", json!({ "metadata": { "name": "default", "namespace": "fresh" } })) });
+    let (answer, _) =
+        tokio::join!(asking, async { rig.put("serviceaccounts", json!({ "metadata": { "name": "default", "namespace": "fresh" } })) });
     assert_eq!(answer.expect("granted").0["spec"]["serviceAccountName"], "default");
 }

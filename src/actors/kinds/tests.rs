@@ -109,7 +109,8 @@ fn the_generation_counts_changes_of_the_specification() {
 #[test]
 fn what_an_update_may_not_do_is_said() {
     let map = stored("ConfigMap", json!({ "metadata": { "name": "m" }, "immutable": true, "data": { "a": "1" } }));
-    let pod = stored("Pod", pod_body());
+    let mut pod = stored("Pod", pod_body());
+    pod["spec"]["tolerations"] = json!([{ "key": "k", "operator": "Exists" }]);
     let set = stored("ReplicaSet", replica_set());
     let mut node = stored("Node", json!({ "metadata": { "name": "n" } }));
     node["spec"]["podCIDR"] = "10.0.0.0/24".into();

@@ -124,8 +124,7 @@ pub fn namespace_object(a: &Attributes<'_>, namespaces: &Shelf) -> Value {
 
 /// `matchConditions`.
 pub fn conditions(object: &Value) -> Vec<Condition> {
-    let condition =
-        |c: &Value| Condition { name: text(c, "name").into(), expression: Expression::compile(text(c, "expression")) };
+    let condition = |c: &Value| Condition { name: text(c, "name").into(), expression: Expression::compile(text(c, "expression")) };
     list(object, "matchConditions").iter().map(condition).collect()
 }
 
@@ -157,9 +156,7 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
         Some(sub) if !a.subresource.is_empty() => json!({ "group": sub.group, "version": sub.version, "kind": sub.kind }),
         _ => json!({ "group": resource.group, "version": resource.version, "kind": resource.kind }),
     };
-    let resource_of = |resource: &crate::protocol::resource::Resource| {
-        json!({ "group": resource.group, "version": resource.version, "resource": resource.plural })
-    };
+    let resource_of = |resource: &crate::protocol::resource::Resource| json!({ "group": resource.group, "version": resource.version, "resource": resource.plural });
     let operation = operation(a);
     let options = match operation {
         Operation::Create => "CreateOptions",

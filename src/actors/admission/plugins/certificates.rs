@@ -61,8 +61,7 @@ pub fn attest(a: &Attributes<'_>, bundle: &Value, old: Option<&Value>, authorize
 /// The right may be given for the signer or for its whole domain.
 fn may(a: &Attributes<'_>, authorizer: &dyn Authorize, verb: &str, signer: &str) -> bool {
     let allowed = |name: &str| {
-        let access =
-            Access { user: a.user, verb, group: "certificates.k8s.io", resource: "signers", subresource: "", namespace: "", name };
+        let access = Access { user: a.user, verb, group: "certificates.k8s.io", resource: "signers", subresource: "", namespace: "", name };
         authorizer.allowed(&access)
     };
     allowed(signer) || signer.split_once('/').is_some_and(|(domain, _)| allowed(&format!("{domain}/*")))

@@ -14,7 +14,7 @@ pub fn validate(a: &Attributes<'_>, object: &Value, old: Option<&Value>, authori
         return Ok(());
     }
     let resource = &a.kind.resource;
-    // Whoever may create an object may own it; upstream asks for the right to delete in both cases but for new objects.
+    // Whoever creates an object may name its owners; changing them later is as good as deleting it.
     if old.is_some() {
         let delete = Access {
             user: a.user,

@@ -129,7 +129,8 @@ fn host_probes(pod: Pod<'_>) -> Option<Finding> {
         return None;
     }
     let hosts = |c: &Value| -> BTreeSet<String> {
-        let handlers = [&c["livenessProbe"], &c["readinessProbe"], &c["startupProbe"], &c["lifecycle"]["postStart"], &c["lifecycle"]["preStop"]];
+        let handlers =
+            [&c["livenessProbe"], &c["readinessProbe"], &c["startupProbe"], &c["lifecycle"]["postStart"], &c["lifecycle"]["preStop"]];
         let hosts = handlers.into_iter().flat_map(|h| [text(&h["httpGet"], "host"), text(&h["tcpSocket"], "host")]);
         hosts.filter(|h| !h.is_empty()).map(String::from).collect()
     };

@@ -44,9 +44,9 @@ fn template<'a>(a: &Attributes<'_>, object: &'a Value) -> Option<(&'a Value, &'a
     let resource = &a.kind.resource;
     let template = match (resource.group, resource.plural) {
         ("", "podtemplates") => &object["template"],
-        ("", "replicationcontrollers")
-        | ("apps", "replicasets" | "deployments" | "statefulsets" | "daemonsets")
-        | ("batch", "jobs") => &object["spec"]["template"],
+        ("", "replicationcontrollers") | ("apps", "replicasets" | "deployments" | "statefulsets" | "daemonsets") | ("batch", "jobs") => {
+            &object["spec"]["template"]
+        }
         ("batch", "cronjobs") => &object["spec"]["jobTemplate"]["spec"]["template"],
         _ => return None,
     };
@@ -120,8 +120,7 @@ fn existing(namespace: &str, enforce: LevelVersion, world: &World) -> Vec<String
     }
     let mut warnings = Vec::new();
     if total > PODS_CHECKED {
-        warnings
-            .push(format!("new PodSecurity enforce level only checked against the first {PODS_CHECKED} of {total} existing pods"));
+        warnings.push(format!("new PodSecurity enforce level only checked against the first {PODS_CHECKED} of {total} existing pods"));
     }
     if !found.is_empty() {
         warnings.push(format!("existing pods in namespace \"{namespace}\" violate the new PodSecurity enforce level \"{enforce}\""));

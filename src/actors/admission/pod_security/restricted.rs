@@ -103,9 +103,7 @@ fn seccomp(pod: Pod<'_>) -> Option<Finding> {
     if implicit.is_empty() {
         return None;
     }
-    let detail = format!(
-        "pod or {} must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\"",
-        containers(&implicit)
-    );
+    let detail =
+        format!("pod or {} must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\"", containers(&implicit));
     Finding::new("seccompProfile", detail)
 }

@@ -21,9 +21,14 @@ pub fn find(
     let (shelf, namespaced) = shelf_of(shelves, kind)?;
     let namespace = match (namespaced, reference.namespace.as_str()) {
         (false, "") => "",
-        (false, _) => return Err("failed to configure binding: paramRef.namespace must not be provided for a cluster-scoped `paramKind`".into()),
+        (false, _) => {
+            return Err("failed to configure binding: paramRef.namespace must not be provided for a cluster-scoped `paramKind`".into());
+        }
         (true, "") if namespace.is_empty() => {
-            return Err("failed to configure binding: cannot use namespaced paramRef in policy binding that matches cluster-scoped resources".into());
+            return Err(
+                "failed to configure binding: cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+                    .into(),
+            );
         }
         (true, "") => namespace,
         (true, given) => given,

@@ -93,7 +93,9 @@ fn policy<T>(object: &Value, body: T) -> Policy<T> {
         matching: Match::parse(&spec["matchConstraints"], "resourceRules"),
         conditions: conditions(spec),
         variables: list(spec, "variables").iter().map(variable).collect(),
-        parameters: kind.is_object().then(|| ParameterKind { api_version: text(kind, "apiVersion").into(), kind: text(kind, "kind").into() }),
+        parameters: kind
+            .is_object()
+            .then(|| ParameterKind { api_version: text(kind, "apiVersion").into(), kind: text(kind, "kind").into() }),
         body,
     }
 }

@@ -47,7 +47,9 @@ async fn a_validating_policy_denies_in_upstreams_words() {
     );
     bind(&rig, "validating", json!({ "paramRef": { "name": "params", "parameterNotFoundAction": "Deny" } }));
     let missing = judge(&rig, pod(|_| {})).await.expect_err("no parameters");
-    assert!(missing.message.ends_with("failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"));
+    assert!(
+        missing.message.ends_with("failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction")
+    );
     rig.put("configmaps", json!({ "metadata": { "name": "params", "namespace": "ns" }, "data": { "registry": "good/" } }));
     let refused = judge(&rig, pod(|_| {})).await.expect_err("a foreign image");
     let words = "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: images must come from good/";

@@ -28,7 +28,9 @@ pub fn run(policy: &Validating, bindings: &Bindings, fail: bool) -> Vec<Finding>
     let mut findings = Vec::new();
     for validation in &policy.validations {
         let outcome = match &validation.expression {
-            Ok(expression) => expression.truth(bindings).map_err(|why| format!("expression '{}' resulted in error: {why}", validation.source)),
+            Ok(expression) => {
+                expression.truth(bindings).map_err(|why| format!("expression '{}' resulted in error: {why}", validation.source))
+            }
             Err(why) => Err(format!("compilation error: {why}")),
         };
         match outcome {

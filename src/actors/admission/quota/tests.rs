@@ -48,10 +48,14 @@ fn named(name: &str, cpu: &str) -> Value {
 #[test]
 fn a_quota_is_charged_and_given_back_in_the_same_commit() {
     let rig = Rig::new(Plugins::default());
-    rig.put("resourcequotas", quota_object(json!({ "hard": { "pods": "2", "requests.cpu": "1" } }), json!({ "pods": "0", "requests.cpu": "0" })));
+    rig.put(
+        "resourcequotas",
+        quota_object(json!({ "hard": { "pods": "2", "requests.cpu": "1" } }), json!({ "pods": "0", "requests.cpu": "0" })),
+    );
     create(&rig, &named("a", "600m")).expect("fits");
     assert_eq!(used(&rig), json!({ "pods": "1", "requests.cpu": "600m" }));
-    let words = "pods \"b\" is forbidden: exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1";
+    let words =
+        "pods \"b\" is forbidden: exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1";
     assert_eq!(create(&rig, &named("b", "600m")), Err(words.into()));
     create(&rig, &named("c", "400m")).expect("fits");
     let words = "pods \"d\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2";
@@ -117,7 +121,8 @@ fn usage_is_upstreams() {
 #[test]
 fn a_quota_nobody_has_counted_for_yet_refuses_nothing_but_notices() {
     let rig = Rig::new(Plugins::default());
-    let fresh = rig.put("resourcequotas", json!({ "metadata": { "name": "q", "namespace": "ns", "uid": "q" }, "spec": { "hard": { "pods": "0" } } }));
+    let fresh = rig
+        .put("resourcequotas", json!({ "metadata": { "name": "q", "namespace": "ns", "uid": "q" }, "spec": { "hard": { "pods": "0" } } }));
     create(&rig, &named("a", "1")).expect("not counted yet");
     let now = rig.shelves.shelf("resourcequotas").snapshot().get(&fresh.key).expect("the quota").revision;
     assert!(now > fresh.revision, "a count under way has to start over");

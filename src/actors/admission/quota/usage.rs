@@ -199,8 +199,7 @@ pub fn constraints(plural: &str, names: &[&str], pod: &Value) -> Result<(), Stri
     if missing.is_empty() {
         return Ok(());
     }
-    let say = |(name, containers): (&&str, &BTreeSet<&str>)| {
-        format!("{name} for: {}", containers.iter().copied().collect::<Vec<_>>().join(","))
-    };
+    let say =
+        |(name, containers): (&&str, &BTreeSet<&str>)| format!("{name} for: {}", containers.iter().copied().collect::<Vec<_>>().join(","));
     Err(format!("must specify {}", missing.iter().map(say).collect::<Vec<_>>().join("; ")))
 }

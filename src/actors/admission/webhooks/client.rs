@@ -86,7 +86,10 @@ impl Client {
 
     async fn send(&self, mut connection: Connection, place: &Address, body: Bytes) -> Result<Bytes, Fault> {
         let request = hyper::Request::post(&place.path)
-            .header("host", if place.target.port == 443 { place.target.name.clone() } else { format!("{}:{}", place.target.name, place.target.port) })
+            .header(
+                "host",
+                if place.target.port == 443 { place.target.name.clone() } else { format!("{}:{}", place.target.name, place.target.port) },
+            )
             .header("content-type", "application/json")
             .header("accept", "application/json, */*")
             .header("user-agent", concat!("kube-apiserver-admission impresario/", env!("CARGO_PKG_VERSION")))

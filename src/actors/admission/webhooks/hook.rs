@@ -35,7 +35,9 @@ pub enum Place {
 /// The webhooks of a shelf of configurations: by the configurations' names, then in their order.
 pub fn hooks(snapshot: &Snapshot) -> Vec<Hook> {
     let parsed = snapshot.iter().map(|entry| entry.parse());
-    parsed.flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, c["kind"] == "MutatingWebhookConfiguration")).collect::<Vec<_>>()).collect()
+    parsed
+        .flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, c["kind"] == "MutatingWebhookConfiguration")).collect::<Vec<_>>())
+        .collect()
 }
 
 fn hook(w: &Value, mutating: bool) -> Hook {

@@ -102,7 +102,8 @@ pub fn refusal(webhook: &str, status: &Value) -> ApiError {
     let held = &status["details"];
     if held.is_object() {
         let of = |field: &str| text(held, field).to_string();
-        let cause = |c: &Value| Cause { reason: text(c, "reason").into(), message: text(c, "message").into(), field: text(c, "field").into() };
+        let cause =
+            |c: &Value| Cause { reason: text(c, "reason").into(), message: text(c, "message").into(), field: text(c, "field").into() };
         error.details = Some(Details {
             name: of("name"),
             group: of("group"),

@@ -1,6 +1,6 @@
 //! Webhooks against a TLS server of this process.
-use crate::actors::admission::tests::{Rig, pod};
 use crate::actors::admission::Plugins;
+use crate::actors::admission::tests::{Rig, pod};
 use crate::actors::kinds::{Admission, Attributes, Operation};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;

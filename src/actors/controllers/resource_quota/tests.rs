@@ -15,7 +15,8 @@ fn planned(model: &Model, now: i64) -> Plan {
 #[test]
 fn a_new_quota_is_counted_and_a_counted_one_left_alone() {
     let model = Model::default();
-    let quota = json!({ "metadata": { "name": "q", "namespace": "ns", "uid": "q" }, "spec": { "hard": { "pods": "5", "count/configmaps": "2" } } });
+    let quota =
+        json!({ "metadata": { "name": "q", "namespace": "ns", "uid": "q" }, "spec": { "hard": { "pods": "5", "count/configmaps": "2" } } });
     model.put(QUOTAS, quota.clone());
     for name in ["a", "b"] {
         let pod = json!({ "metadata": { "name": name, "namespace": "ns", "uid": name }, "spec": { "containers": [] } });
