@@ -64,12 +64,9 @@ pub fn usage(group: &str, plural: &str, object: &Value) -> Amounts {
         return used;
     }
     match plural {
-        "pods" => {
-            // What has come to its end uses nothing; it is still counted as an object.
-            if !matches!(text(&object["status"], "phase"), "Succeeded" | "Failed") {
-                used.extend(compute(&pod_total(&object["spec"], "requests"), &pod_total(&object["spec"], "limits")));
-            }
-        }
+        // What has come to its end uses nothing; it is still counted as an object.
+        "pods" if matches!(text(&object["status"], "phase"), "Succeeded" | "Failed") => {}
+        "pods" => used.extend(compute(&pod_total(&object["spec"], "requests"), &pod_total(&object["spec"], "limits"))),
         "services" => used.extend(service(object)),
         "persistentvolumeclaims" => used.extend(claim(object)),
         _ if PLAIN.contains(&plural) => drop(used.insert(plural.into(), one())),
