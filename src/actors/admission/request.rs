@@ -1,4 +1,7 @@
 //! What plugins need to know about rights: somebody else decides them.
+use crate::actors::authority::Authorizer;
+use crate::actors::authority::Verdict;
+use crate::protocol::authority::Attributes;
 use crate::protocol::user::{MASTERS, User};
 
 /// A question to the authorizer.
@@ -25,5 +28,22 @@ pub struct MastersOnly;
 impl Authorize for MastersOnly {
     fn allowed(&self, access: &Access<'_>) -> bool {
         access.user.is_in(MASTERS)
+    }
+}
+
+impl Authorize for Authorizer {
+    fn allowed(&self, access: &Access<'_>) -> bool {
+        let wanted = Attributes {
+            verb: access.verb,
+            group: access.group,
+            version: "*",
+            resource: access.resource,
+            subresource: access.subresource,
+            namespace: access.namespace,
+            name: access.name,
+            field_selector: "",
+            path: None,
+        };
+        matches!(self.decide(access.user, &wanted), Verdict::Allowed(_))
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A controller sees the world through [`world::World`], says what shall be done as a [`plan::Plan`], and never acts
 //! itself: the [`executor`] carries out the few shared actions through a [`feed::Writer`].
+pub mod bootstrap;
+pub mod certificates;
 pub mod cluster;
 pub mod executor;
 pub mod feed;

@@ -132,6 +132,7 @@ impl Part {
             Part::Scale => "scale",
             Part::Binding => "binding",
             Part::Finalize => "finalize",
+            Part::Approval => "approval",
         }
     }
 }

@@ -176,7 +176,8 @@ impl Kinds {
     ) -> Result<Written, ApiError> {
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
-        let object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        let mut object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        (served.kind.rules.requester)(&mut object, &writer.user);
         let (key, _) = codec::meta_of(&object);
         let attributes = attributes(&served.kind, Operation::Create, Part::Main, &key, writer);
         let mut warnings = warnings.to_vec();

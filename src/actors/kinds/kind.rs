@@ -5,6 +5,7 @@ use crate::protocol::light::Light;
 use crate::protocol::names::{NameRule, name_is_subdomain};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::FieldError;
+use crate::protocol::user::User;
 use crate::storage::Entry;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -78,8 +79,12 @@ pub struct Rules {
     pub default: fn(&mut Value),
     /// What a creator may not set (status, mostly), and what the server sets.
     pub create: fn(&mut Value),
+    /// Writes down who asked for a new object, after `create`.
+    pub requester: fn(&mut Value, &User),
     /// Carries over what an updater may not change.
     pub update: fn(new: &mut Value, old: &Value),
+    /// The same for updates of `status`.
+    pub update_status: fn(new: &mut Value, old: &Value),
     pub validate: fn(&Value) -> Vec<FieldError>,
     pub validate_update: fn(new: &Value, old: &Value) -> Vec<FieldError>,
     /// Rules of the `status` subresource.
@@ -106,7 +111,9 @@ pub const PLAIN: Rules = Rules {
     name: name_is_subdomain,
     default: |_| {},
     create: |_| {},
+    requester: |_, _| {},
     update: |_, _| {},
+    update_status: |_, _| {},
     validate: |_| Vec::new(),
     validate_update: |_, _| Vec::new(),
     validate_status: |_, _| Vec::new(),

@@ -1,16 +1,29 @@
-//! The subresources whose bodies are of another kind than the object: `scale` and `binding`.
+//! The subresources that write something else than the object or its status: `scale`, `binding` and `approval`.
+use super::certificates::signing_request::{merge_approval, validate_approval};
 use super::scale::set_replicas;
 use super::{Kind, Part};
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::time;
 use serde_json::{Value, json};
 
-/// The object after a Scale or a Binding was written to it.
+/// The object after a Scale, a Binding or an approval was written to it.
 pub(super) fn merge(kind: &Kind, part: Part, old: &Value, body: &Value) -> Result<Value, ApiError> {
     match part {
         Part::Scale => set_replicas(kind, old, body),
+        Part::Approval => approve(kind, old, body),
         _ => bind(kind, old, body),
     }
+}
+
+/// Takes over the conditions of a certificate request.
+fn approve(kind: &Kind, old: &Value, body: &Value) -> Result<Value, ApiError> {
+    let new = merge_approval(old, body, &time::rfc3339(time::now()));
+    let errors = validate_approval(&new, old);
+    if errors.is_empty() {
+        return Ok(new);
+    }
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
 }
 
 /// Assigns a pod to a node, as upstream's binding storage does.

@@ -88,11 +88,14 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             }
             new
         }
-        Part::Scale | Part::Binding => super::merge_parts::merge(kind, part, old, &body)?,
+        Part::Scale | Part::Binding | Part::Approval => super::merge_parts::merge(kind, part, old, &body)?,
     };
     kind.default(&mut new);
     if part == Part::Main {
         (kind.rules.update)(&mut new, old);
+    }
+    if part == Part::Status {
+        (kind.rules.update_status)(&mut new, old);
     }
     if kind.rules.generation && specification_changed(old, &new) {
         let next = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;

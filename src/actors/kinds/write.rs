@@ -70,6 +70,8 @@ pub enum Part {
     Binding,
     /// `namespaces/finalize`: changes `spec.finalizers` only.
     Finalize,
+    /// `certificatesigningrequests/approval`: changes `status.conditions` only.
+    Approval,
 }
 
 /// A patch, parsed as far as its type allows without the object.

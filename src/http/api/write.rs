@@ -202,6 +202,7 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
         "status" => Ok(Part::Status),
         "scale" => Ok(Part::Scale),
         "finalize" => Ok(Part::Finalize),
+        "approval" => Ok(Part::Approval),
         other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "update")),
     }
 }
@@ -240,7 +241,7 @@ fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
 }
 
 /// The body as JSON: YAML is converted, anything else is refused.
-fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
+pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
