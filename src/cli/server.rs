@@ -1,12 +1,13 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::{Kinds, Unrestricted};
+use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
@@ -50,7 +51,11 @@ impl Server {
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
         let authorizer = Authorizer::new(shelves.clone());
-        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(Unrestricted), authorizer.clone()));
+        let chosen = &config.api.admission;
+        let plugins = Plugins::choose(&chosen.enable, &chosen.disable).map_err(|e| CliError::usage(format!("api.admission: {e}")))?;
+        let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), ..AdmissionSettings::new(&shelves) };
+        let admission = AdmissionChain::new(&shelves, committer.clone(), settings);
+        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(admission), authorizer.clone()));
         let registry = KindRegistry::new(plane.kinds.clone());
         register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;

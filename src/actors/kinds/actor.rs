@@ -193,7 +193,7 @@ impl KindActor {
                 } else {
                     self.settle(held, &removal.object, Outcome::Deleting)
                 };
-                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, None, Some(&old))?;
+                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, Some(&removal.object), Some(&old))?;
                 decision.warnings = warnings;
                 Ok(decision)
             }
@@ -229,6 +229,8 @@ impl KindActor {
     ) -> Result<Decision, ApiError> {
         if let Step::Write(write) = &mut step {
             let attributes = attributes(&self.kind, operation, part, &write.state.key, writer);
+            // What goes for good is given back; what only waits for its end is still there.
+            let new = new.filter(|_| write.outcome != Outcome::Deleted);
             write.charges = self.admission.charges(&attributes, new, old)?;
         }
         Ok(Decision { step, warnings: Vec::new() })
