@@ -1,4 +1,6 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod apply;
+pub mod authority;
 pub mod cel_syntax;
 pub mod codec;
 pub mod discovery;

@@ -24,6 +24,7 @@ mod networking;
 mod node;
 mod policy;
 mod prepare;
+mod rbac;
 mod remove;
 mod scale;
 mod scheduling;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<&'static Kind> {
         networking::KINDS,
         node::KINDS,
         policy::KINDS,
+        rbac::KINDS,
         scheduling::KINDS,
         storage::KINDS,
     ]

@@ -5,7 +5,7 @@ use super::options::Query;
 use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
 use crate::actors::kinds::{Kinds, Served};
-use crate::http::auth::{Action, User, authorize};
+use crate::http::auth::{Access, Action, User};
 use crate::protocol::status::ApiError;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -65,11 +65,12 @@ pub(super) struct Call<'a> {
 pub struct Gateway {
     pub kinds: Arc<Kinds>,
     pub documents: Documents,
+    pub access: Arc<Access>,
 }
 
 impl Gateway {
-    pub fn new(kinds: Arc<Kinds>, documents: Documents) -> Self {
-        Gateway { kinds, documents }
+    pub fn new(kinds: Arc<Kinds>, documents: Documents, access: Arc<Access>) -> Self {
+        Gateway { kinds, documents, access }
     }
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
@@ -82,7 +83,10 @@ impl Gateway {
     pub async fn handle_at(&self, user: &Arc<User>, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
         match path {
             RequestPath::Other => {
-                authorize(user, &Action::path(&request.method, &request.path))?;
+                self.access.authorize(user, &Action::path(&request.method, &request.path))?;
+                if let Some(answer) = self.issuer_document(&request) {
+                    return Ok(Reply::Whole(answer));
+                }
                 self.documents.answer(&request).map(Reply::Whole)
             }
             RequestPath::Resource(target) => self.resource(user, &request, target).await,
@@ -93,7 +97,10 @@ impl Gateway {
         let query = &Query::parse(&request.query)?;
         let verb = verb_of(&request.method, &target, query)?;
         // Rights come first: whether something exists is nothing for strangers.
-        authorize(user, &Action::resource(verb, &target))?;
+        self.access.authorize(user, &Action::resource(verb, &target, query))?;
+        if let Some(answer) = self.review(user, request, query, &target, verb)? {
+            return Ok(Reply::Whole(answer));
+        }
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
         let call = Call { served: &served, request, query, target: &target, user };
@@ -169,8 +176,9 @@ impl Gateway {
         let served = self.kinds.find(group, resource).cloned();
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
-        authorize(user, &Action::resource("watch", &target))?;
-        let selection = Selection::parse(&served.kind, namespace, "", &Query::of(query))?;
+        let query = Query::of(query);
+        self.access.authorize(user, &Action::resource("watch", &target, &query))?;
+        let selection = Selection::parse(&served.kind, namespace, "", &query)?;
         Ok((served, selection))
     }
 }

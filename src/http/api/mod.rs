@@ -8,6 +8,7 @@ mod options;
 mod path;
 mod read;
 mod render;
+mod reviews;
 mod server;
 mod view;
 mod watch;
@@ -17,7 +18,8 @@ pub use documents::{Documents, Health, git_version};
 pub use gateway::{ApiRequest, Gateway, Reply};
 pub use metrics::metrics_text;
 pub use options::Query;
-pub use path::{RequestPath, Target, parse_path};
+pub use path::{RequestPath, Target, decode as unescape_path, parse_path};
+pub use reviews::VIRTUAL;
 pub use server::{ServerState, app};
 pub use watch::WatchStream;
 

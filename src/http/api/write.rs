@@ -241,7 +241,7 @@ fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
 }
 
 /// The body as JSON: YAML is converted, anything else is refused.
-fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
+pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
