@@ -2,9 +2,7 @@
 //! `ephemeralcontainers` and `resize`.
 use super::certificates::signing_request::{merge_approval, validate_approval};
 use super::scale::set_replicas;
-use super::{
-    Kind, Part, merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize,
-};
+use super::{Kind, Part, merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::time;
 use serde_json::{Value, json};

@@ -52,7 +52,11 @@ impl Gateway {
             let budget = match own.as_slice() {
                 [] => return Ok(options),
                 [one] => one,
-                _ => return Err(ApiError::internal("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")),
+                _ => {
+                    return Err(ApiError::internal(
+                        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+                    ));
+                }
             };
             let old = budget.parse();
             if healthy_anyway(&old, pod) {
@@ -91,7 +95,8 @@ fn healthy_anyway(budget: &Value, pod: &Value) -> bool {
         return false;
     }
     let number = |field: &str| budget["status"][field].as_i64().unwrap_or(0);
-    budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow" || (number("currentHealthy") >= number("desiredHealthy") && number("desiredHealthy") > 0)
+    budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+        || (number("currentHealthy") >= number("desiredHealthy") && number("desiredHealthy") > 0)
 }
 
 /// The budget with one disruption less and the pod remembered, or why there is none to take.
@@ -107,7 +112,12 @@ fn take_one(budget: &Value, pod: &str) -> Result<Value, ApiError> {
         return Err(ApiError::forbidden("policy", "poddisruptionbudgets", name, "pdb disruptions allowed is negative"));
     }
     if budget["status"]["disruptedPods"].as_object().is_some_and(|pods| pods.len() > MAX_DISRUPTED) {
-        return Err(ApiError::forbidden("policy", "poddisruptionbudgets", name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller"));
+        return Err(ApiError::forbidden(
+            "policy",
+            "poddisruptionbudgets",
+            name,
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        ));
     }
     if number("disruptionsAllowed") == 0 {
         let why = format!(

@@ -43,9 +43,12 @@ fn the_newer_group_is_stricter() {
     let object = events.stored(event());
     assert_eq!(events.row(&object)[2..7], ["Because", "pod/p", "", "a.example/c, i", "words"].map(Value::from));
     let mut bad = event();
-    for (field, value) in
-        [("deprecatedCount", json!(2)), ("deprecatedFirstTimestamp", json!(NOW)), ("type", json!("X")), ("series", json!({ "count": 1, "lastObservedTime": "2026-01-01T00:00:00.000000Z" }))]
-    {
+    for (field, value) in [
+        ("deprecatedCount", json!(2)),
+        ("deprecatedFirstTimestamp", json!(NOW)),
+        ("type", json!("X")),
+        ("series", json!({ "count": 1, "lastObservedTime": "2026-01-01T00:00:00.000000Z" })),
+    ] {
         bad[field] = value;
     }
     assert_eq!(
