@@ -1,15 +1,17 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::{Kinds, Unrestricted};
+use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
-use crate::http::api::{Documents, Gateway, Health, ServerState, VIRTUAL, app, git_version};
+use crate::http::api::{Documents, Gateway, Health, ServerState, app};
 use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
 use crate::http::auth::oidc::Provider;
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
@@ -20,8 +22,7 @@ use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::Proxy;
 use crate::protocol::light::Light;
-use crate::protocol::openapi::{ListRule, OpenApi};
-use crate::protocol::resource::Resource;
+use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
 use crate::storage::{Committer, RedbStore, SealedStore, Store};
@@ -50,7 +51,13 @@ impl Server {
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
         let authorizer = Authorizer::new(shelves.clone());
-        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(Unrestricted), authorizer.clone()));
+        let chosen = &config.api.admission;
+        let plugins = Plugins::choose(&chosen.enable, &chosen.disable).map_err(|e| CliError::usage(format!("api.admission: {e}")))?;
+        let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), ..AdmissionSettings::new(&shelves) };
+        let admission = AdmissionChain::new(&shelves, committer.clone(), settings);
+        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(admission), authorizer.clone()));
+        let registry = KindRegistry::new(plane.kinds.clone());
+        register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         authority::bootstrap::reconcile(&plane.kinds)
             .await
@@ -72,7 +79,7 @@ impl Server {
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
-        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &settings);
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
@@ -160,7 +167,7 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
             continue;
         }
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        kinds.create(served, "", body, false).await?;
+        kinds.create(&served, "", body, false).await?;
     }
     Ok(())
 }
@@ -184,12 +191,9 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
 }
 
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
-    let stored = crate::actors::kinds::all().into_iter().map(|k| &k.resource);
-    let resources: Vec<&'static Resource> = stored.chain(VIRTUAL).collect();
-    let rules = Box::new(list_rule);
-    let openapi = OpenApi::new(resources.iter().copied(), Vec::new(), rules, &git_version());
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
-    Documents { resources, openapi, server_address: format!("{}:{}", config.api.address, config.api.port), health }
+    let server_address = format!("{}:{}", config.api.address, config.api.port);
+    Documents::new(plane.kinds.clone(), list_rule, server_address, health)
 }
 
 async fn listen(

@@ -49,7 +49,16 @@ pub struct Api {
     pub workers: usize,
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
+    pub admission: Admission,
     pub audit: AuditLog,
+}
+
+/// Admission plugins, by upstream's names, that differ from upstream's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Admission {
+    pub enable: Vec<String>,
+    pub disable: Vec<String>,
 }
 
 /// The audit log; without a policy there is none.
@@ -182,7 +191,14 @@ impl Default for Cluster {
 
 impl Default for Api {
     fn default() -> Self {
-        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new(), audit: AuditLog::default() }
+        Api {
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: 6443,
+            workers: 2,
+            names: Vec::new(),
+            admission: Admission::default(),
+            audit: AuditLog::default(),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Whether a text is a CEL expression.
-use cel::parser::Parser;
+use kube_cel::cel::parser::Parser;
 
 /// Deeper nesting is refused, whatever the writer meant.
 const MAX_DEPTH: u16 = 96;

@@ -1,11 +1,13 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
 mod client;
+mod custom;
 mod hostile;
 mod lists;
 mod objects;
 mod races;
 mod refusals;
+mod removed;
 mod shapes;
 mod subresources;
 mod watches;

@@ -1,18 +1,16 @@
-//! All kind actors together: who owns what, and how a write reaches its owner.
+//! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
 use super::{
-    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindActor, KindMessage, Operation, Part, Patch, WriteOp, WriteRequest,
+    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
     Writer, Written, begin_create, prepare_create, prepare_update, stages,
 };
-use crate::actors::base::{AskError, Guardian, Mailbox};
+use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
-use crate::storage::{Committer, Entry, Shelf, Shelves};
-use actix_rt::ArbiterHandle;
+use crate::storage::Entry;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,77 +34,7 @@ const GENERATED_NAME_TRIES: usize = 8;
 /// How often an edit that webhooks are asked about is decided anew when the object changed meanwhile, as upstream does.
 const EDIT_TRIES: usize = 5;
 
-/// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
-pub struct Kinds {
-    /// By plural name, then by group.
-    by_resource: HashMap<&'static str, Vec<Arc<Served>>>,
-    in_order: Vec<Arc<Served>>,
-    pub shelves: Arc<Shelves>,
-    limits: WriteLimits,
-    admission: Arc<dyn Admission>,
-    /// The writer of what nobody asked for from outside.
-    server: Writer,
-}
-
-/// A kind, where its objects are read, and where writes to it go.
-pub struct Served {
-    pub kind: Arc<Kind>,
-    pub shelf: Arc<Shelf>,
-    mailbox: Mailbox<KindMessage>,
-}
-
 impl Kinds {
-    /// Starts an actor for every kind on `arbiter`.
-    pub fn start(
-        guardian: &Guardian,
-        arbiter: &ArbiterHandle,
-        committer: &Committer,
-        shelves: Arc<Shelves>,
-        limits: WriteLimits,
-        admission: Arc<dyn Admission>,
-    ) -> Arc<Kinds> {
-        let namespaces = shelves.shelf("namespaces");
-        let server = Writer::internal("kube-controller-manager");
-        let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits, admission, server };
-        for kind in super::all() {
-            let kind = Arc::new(kind.clone());
-            let shelf = shelves.shelf(&kind.shelf());
-            let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
-            let (actor_kind, actor_shelf, actor_namespaces) = (kind.clone(), shelf.clone(), namespaces.clone());
-            let (actor_committer, actor_admission) = (committer.clone(), kinds.admission.clone());
-            guardian.start(arbiter, &mailbox, limits.mailbox, move || {
-                KindActor::new(
-                    actor_kind.clone(),
-                    actor_shelf.clone(),
-                    actor_namespaces.clone(),
-                    actor_committer.clone(),
-                    actor_admission.clone(),
-                )
-            });
-            let plural = kind.resource.plural;
-            let served = Arc::new(Served { kind, shelf, mailbox });
-            kinds.by_resource.entry(plural).or_default().push(served.clone());
-            kinds.in_order.push(served);
-        }
-        Arc::new(kinds)
-    }
-
-    /// The kind served as this resource.
-    pub fn find(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
-        self.by_resource.get(plural)?.iter().find(|served| served.kind.resource.group == group)
-    }
-
-    /// The kind whose shelf has this name (`pods`, `replicasets.apps`).
-    pub fn by_shelf(&self, shelf: &str) -> Option<&Arc<Served>> {
-        let (plural, group) = shelf.split_once('.').unwrap_or((shelf, ""));
-        self.find(group, plural)
-    }
-
-    /// Every kind, in the order of discovery.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.in_order.iter()
-    }
-
     /// Creates an object from a decoded body, on the server's own behalf; answers once it is durable.
     pub async fn create(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
         self.create_as(served, namespace, body, &Writer { dry_run, ..self.server.clone() }).await
@@ -215,7 +143,7 @@ impl Kinds {
         let mut outcome = Err(ApiError::internal("an edit was not tried"));
         for _ in 0..EDIT_TRIES {
             let held = self.held(served, &edit.key).await?;
-            let old = held.parse();
+            let old = kind.read(&held);
             let (mut body, mut warnings) = stages::proposed(kind, &edit, &old)?;
             let attributes = attributes(kind, Operation::Update, edit.part, &edit.key, writer);
             warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);

@@ -1,6 +1,8 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
+use super::custom::Reading;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
+use crate::protocol::legacy::Legacy;
 use crate::protocol::light::Light;
 use crate::protocol::names::{NameRule, name_is_subdomain};
 use crate::protocol::resource::Resource;
@@ -33,6 +35,8 @@ pub enum Body {
     Typed(&'static Codec),
     /// A CustomResourceDefinition does.
     Custom(Arc<dyn CustomBody>),
+    /// A version that Kubernetes has removed: bodies are converted, then checked by the codec of today's kind.
+    Legacy(&'static Legacy, &'static Codec),
 }
 
 /// A kind that is served besides the one that its objects are stored as: `events.k8s.io/v1` Events are stored as `v1` Events.
@@ -59,6 +63,8 @@ pub trait CustomBody: Send + Sync {
     fn fields(&self) -> &[String];
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
+    /// How stored objects become objects of this version, and those of this version stored ones.
+    fn reading(&self) -> &Arc<Reading>;
 }
 
 /// Where a Scale reads and writes: dotted paths without the leading dot.
@@ -143,6 +149,7 @@ impl Kind {
         match &self.body {
             Body::Typed(codec) => codec.check(body),
             Body::Custom(custom) => custom.check(body),
+            Body::Legacy(legacy, codec) => legacy.check(codec, body),
         }
     }
 
@@ -158,6 +165,24 @@ impl Kind {
         (!findings.is_empty()).then(|| self.refused(format!("strict decoding error: {}", findings.join(", "))))
     }
 
+    /// Makes a stored object one as readers of this kind know it.
+    pub fn show(&self, object: &mut Value) {
+        if let Some(view) = self.view {
+            (view.from_stored)(object);
+        }
+        if let Body::Legacy(legacy, _) = &self.body {
+            legacy.downgrade(object);
+        }
+    }
+
+    /// What everybody who uses this version is told, when Kubernetes has removed it.
+    pub fn deprecation(&self) -> Option<String> {
+        match &self.body {
+            Body::Legacy(legacy, _) => Some(legacy.warning()),
+            _ => None,
+        }
+    }
+
     fn refused(&self, problem: String) -> DecodeError {
         let Resource { kind, version, .. } = self.resource;
         DecodeError::Object { found: kind.into(), version: version.into(), kind, problem }
@@ -166,7 +191,7 @@ impl Kind {
     /// Fills in defaults.
     pub fn default(&self, object: &mut Value) {
         match &self.body {
-            Body::Typed(_) => (self.rules.default)(object),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.default)(object),
             Body::Custom(custom) => custom.default(object),
         }
     }
@@ -174,7 +199,7 @@ impl Kind {
     /// The findings about a new object.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => (self.rules.validate)(object),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.validate)(object),
             Body::Custom(custom) => custom.validate(object, None),
         }
     }
@@ -182,7 +207,7 @@ impl Kind {
     /// The findings about an object's next state, those of [`Kind::validate`] among them.
     pub fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => {
+            Body::Typed(_) | Body::Legacy(..) => {
                 let mut errors = (self.rules.validate)(new);
                 errors.extend((self.rules.validate_update)(new, old));
                 errors
@@ -194,14 +219,14 @@ impl Kind {
     /// The findings about an update of `status`.
     pub fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => (self.rules.validate_status)(new, old),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.validate_status)(new, old),
             Body::Custom(custom) => custom.validate(new, Some(old)),
         }
     }
 
     pub fn columns(&self) -> &[Column] {
         match &self.body {
-            Body::Typed(_) => self.columns,
+            Body::Typed(_) | Body::Legacy(..) => self.columns,
             Body::Custom(custom) => custom.columns(),
         }
     }
@@ -211,6 +236,11 @@ impl Kind {
         match &self.body {
             Body::Typed(_) => (self.row)(object, now),
             Body::Custom(custom) => custom.row(object, now),
+            Body::Legacy(legacy, _) => {
+                let mut today = object.clone();
+                legacy.upgrade(&mut today);
+                (self.row)(&today, now)
+            }
         }
     }
 
@@ -218,7 +248,7 @@ impl Kind {
     pub fn fields(&self) -> Vec<&str> {
         let mut fields = vec!["metadata.name", "metadata.namespace"];
         match &self.body {
-            Body::Typed(_) => fields.extend(self.rules.fields),
+            Body::Typed(_) | Body::Legacy(..) => fields.extend(self.rules.fields),
             Body::Custom(custom) => fields.extend(custom.fields().iter().map(String::as_str)),
         }
         fields
@@ -227,8 +257,30 @@ impl Kind {
     /// The value of one of [`Kind::fields`].
     pub fn field(&self, entry: &Entry, path: &str) -> Option<String> {
         match &self.body {
-            Body::Typed(_) => (self.rules.field)(entry, path),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.field)(entry, path),
             Body::Custom(_) => field_by_path(entry, path),
+        }
+    }
+
+    /// A stored object, parsed, in this kind's version.
+    pub fn read(&self, entry: &Entry) -> Value {
+        let object = entry.parse();
+        match self.reading() {
+            Some(reading) if !reading.is_plain(&entry.body) => reading.show_now(object),
+            _ => object,
+        }
+    }
+
+    /// Whether stored objects may look different when this kind shows them.
+    pub fn converts(&self) -> bool {
+        self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
+    }
+
+    /// For kinds of definitions: how stored objects are shown in this version.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.reading()),
+            Body::Typed(_) | Body::Legacy(..) => None,
         }
     }
 
@@ -236,7 +288,7 @@ impl Kind {
     pub fn scale_paths(&self) -> Cow<'_, ScalePaths> {
         let custom = match &self.body {
             Body::Custom(custom) => custom.scale(),
-            Body::Typed(_) => None,
+            Body::Typed(_) | Body::Legacy(..) => None,
         };
         custom.map_or_else(|| Cow::Owned(ScalePaths::workload()), Cow::Borrowed)
     }

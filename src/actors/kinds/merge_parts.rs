@@ -48,6 +48,12 @@ fn bind(kind: &Kind, old: &Value, body: &Value) -> Result<Value, ApiError> {
     }
     let mut new = old.clone();
     new["spec"]["nodeName"] = target.into();
+    // The Binding's labels and annotations are for the pod: admission tells it its node's zone this way.
+    for field in ["labels", "annotations"] {
+        for (key, value) in body["metadata"][field].as_object().into_iter().flatten() {
+            new["metadata"][field][key] = value.clone();
+        }
+    }
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time::rfc3339(time::now()),
     });

@@ -6,6 +6,7 @@ use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
 use crate::actors::kinds::{Kinds, Served};
 use crate::http::auth::{Access, Action, User};
+use crate::protocol::legacy;
 use crate::protocol::status::ApiError;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl Gateway {
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
         let call = Call { served: &served, request, query, target: &target, user };
-        match verb {
+        let reply = match verb {
             "get" => self.get(&served, request, query, &target).map(Reply::Whole),
             "list" => self.list(&served, request, query, &target).map(Reply::Whole),
             "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
@@ -114,14 +115,16 @@ impl Gateway {
             "delete" => self.delete(&call).await.map(Reply::Whole),
             "deletecollection" => self.delete_collection(&call).await.map(Reply::Whole),
             other => Err(ApiError::method_not_supported(&target.group, &target.resource, other)),
-        }
+        };
+        reply.map(|reply| warned(reply, served.kind.deprecation()))
     }
 
     /// The kind behind a path, or the plain 404 that upstream answers for paths it does not know.
     pub fn find(&self, target: &Target) -> Result<Arc<Served>, ApiError> {
-        let found = self.kinds.find(&target.group, &target.resource);
-        let found = found.filter(|s| s.kind.resource.version == target.version);
-        found.cloned().ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))
+        let found = self.kinds.find_version(&target.group, &target.version, &target.resource);
+        let why =
+            || legacy::gone(&target.group, &target.version, &target.resource).unwrap_or("the server could not find the requested resource");
+        found.ok_or_else(|| ApiError::new(404, "NotFound", why()))
     }
 
     fn check_shape(&self, served: &Served, target: &Target, verb: &str) -> Result<(), ApiError> {
@@ -144,6 +147,17 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+/// The reply with one more warning, before the others.
+fn warned(mut reply: Reply, warning: Option<String>) -> Reply {
+    if let Some(warning) = warning {
+        match &mut reply {
+            Reply::Whole(answer) => answer.warnings.insert(0, warning),
+            Reply::Watch(stream) => stream.warnings.insert(0, warning),
+        }
+    }
+    reply
 }
 
 /// The API verb of a request.
@@ -173,7 +187,7 @@ impl Gateway {
         namespace: &str,
         query: [(&str, &str); 2],
     ) -> Result<(Arc<Served>, Selection), ApiError> {
-        let served = self.kinds.find(group, resource).cloned();
+        let served = self.kinds.find(group, resource);
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
         let query = Query::of(query);

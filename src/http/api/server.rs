@@ -255,6 +255,7 @@ fn quoted(text: &str) -> String {
 /// The record of a watch ends when the stream is dropped.
 fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
     let content_type = HeaderValue::from_static(stream.content_type());
+    let warnings = warning_headers(&stream.warnings);
     let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
         tokio::select! {
             biased;
@@ -262,10 +263,12 @@ fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>
             chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
         }
     });
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, content_type))
-        .insert_header((header::CACHE_CONTROL, NOT_CACHED))
-        .streaming(chunks)
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
+    for value in warnings {
+        response.append_header((header::WARNING, value));
+    }
+    response.streaming(chunks)
 }
 
 /// An error as a `Status` body.

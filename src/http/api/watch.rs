@@ -42,6 +42,8 @@ pub struct WatchStream {
     bookmarks: bool,
     columns_sent: bool,
     deadline: Instant,
+    /// For `Warning:` headers.
+    pub warnings: Vec<String>,
 }
 
 /// Where the next chunk comes from.
@@ -78,6 +80,7 @@ impl Gateway {
             bookmarks: query.flag("allowWatchBookmarks"),
             columns_sent: false,
             deadline: Instant::now() + seconds.map_or_else(some_while, |s| Duration::from_secs(s).min(MAX_TIMEOUT)),
+            warnings: Vec::new(),
         };
         let (namespace, name, filter) = (selection.namespace.clone(), selection.name.clone(), selection.filter.clone());
         let Ok(mut subscription) = served.shelf.hub().subscribe(start, namespace, name, filter, QUEUE) else {
@@ -192,7 +195,7 @@ impl WatchStream {
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && self.kind.view.is_none() && !self.protobuf {
+        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
             out.put_slice(&delivery.line());
             return;
         }

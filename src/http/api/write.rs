@@ -4,7 +4,7 @@ use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::viewed;
+use super::view::{Through, viewed};
 use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
@@ -27,9 +27,9 @@ impl Gateway {
         let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
         let (value, warnings) = decoded(served, &json_body(request)?, validation)?;
-        let written = match served.kind.view {
+        let written = match Through::of(&served.kind) {
             None => self.kinds.create_as(served, &target.namespace, value, &writer).await?,
-            Some(view) => self.create_through(served, view, value, &target.namespace, &writer).await?,
+            Some(through) => self.create_through(served, through, value, &target.namespace, &writer).await?,
         };
         answer(call, written, warnings)
     }
@@ -76,9 +76,9 @@ impl Gateway {
 
     /// Updates or patches an object of a kind, or of a view of one.
     async fn edit(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        match served.kind.view {
+        match Through::of(&served.kind) {
             None => self.kinds.edit_as(served, edit, writer).await,
-            Some(view) => self.edit_through(served, view, edit, writer).await,
+            Some(through) => self.edit_through(served, through, edit, writer).await,
         }
     }
 
@@ -156,14 +156,19 @@ fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
         "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
         "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
         "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(ApiError::not_implemented("server-side apply")),
-        other => {
-            let strategic = if call.served.kind.schema.is_empty() { "" } else { ", application/strategic-merge-patch+json" };
-            Err(ApiError::unsupported_media_type(format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic} (got \"{other}\")"
-            )))
+        _ => {
+            let strategic = if call.served.kind.schema.is_empty() { "" } else { STRATEGIC };
+            Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{PATCHES}{strategic}{APPLY}")))
         }
     }
 }
+
+/// What a 415 says, before the list of what would have been accepted.
+const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format - accepted media types include: ";
+const BODIES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const PATCHES: &str = "application/json-patch+json, application/merge-patch+json";
+const STRATEGIC: &str = ", application/strategic-merge-patch+json";
+const APPLY: &str = ", application/apply-patch+yaml";
 
 /// Kinds whose finished deletion is answered with the object; all others answer with a `Status`.
 const RETURN_DELETED: &[&str] = &["Pod", "Service", "ServiceAccount"];
@@ -245,36 +250,14 @@ pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
-            if nests_deeper_than(&request.body, YAML_DEPTH) {
-                return Err(ApiError::bad_request("error converting YAML to JSON: yaml: exceeded max depth"));
-            }
             codec::yaml_to_json(&request.body).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
         protobuf::MEDIA_TYPE => {
             let object = protobuf::to_json(&request.body).map_err(|e| ApiError::bad_request(e.to_string()))?;
             Ok(object.to_string().into())
         }
-        other => Err(ApiError::unsupported_media_type(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got \"{other}\")"
-        ))),
+        _ => Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{BODIES}"))),
     }
-}
-
-/// Open brackets that a YAML body may have at once.
-const YAML_DEPTH: usize = 4096;
-
-/// Whether that many brackets are open at some place. The YAML reader takes a time that grows with the square of this before
-/// it looks at its own limit, so that a megabyte of `[` would keep it busy for minutes. Brackets within texts count as well.
-fn nests_deeper_than(body: &[u8], limit: usize) -> bool {
-    let mut open = 0usize;
-    body.iter().any(|byte| {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        open > limit
-    })
 }
 
 /// `DeleteOptions` as JSON; empty when there are none.

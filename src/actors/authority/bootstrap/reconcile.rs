@@ -23,16 +23,16 @@ async fn one(kinds: &Kinds, wanted: &Wanted) -> Result<(), ApiError> {
     let key = ObjectKey::new(wanted.namespace.as_str(), wanted.object["metadata"]["name"].as_str().unwrap_or_default());
     for _ in 0..TRIES {
         let outcome = match served.shelf.snapshot().get(&key).map(|entry| entry.parse()) {
-            None => kinds.create(served, &wanted.namespace, wanted.object.clone(), false).await,
+            None => kinds.create(&served, &wanted.namespace, wanted.object.clone(), false).await,
             Some(held) if held["metadata"]["annotations"][AUTOUPDATE] == "false" => return Ok(()),
             Some(held) if held["roleRef"] != wanted.object["roleRef"] => {
                 // What a binding gives cannot be changed: it is made anew.
-                kinds.delete(served, key.clone(), Default::default(), false).await?;
-                kinds.create(served, &wanted.namespace, wanted.object.clone(), false).await
+                kinds.delete(&served, key.clone(), Default::default(), false).await?;
+                kinds.create(&served, &wanted.namespace, wanted.object.clone(), false).await
             }
             Some(held) => match improved(&held, &wanted.object) {
                 None => return Ok(()),
-                Some(better) => kinds.update(served, key.clone(), Part::Main, better, false).await,
+                Some(better) => kinds.update(&served, key.clone(), Part::Main, better, false).await,
             },
         };
         match outcome {

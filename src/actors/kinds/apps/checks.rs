@@ -10,7 +10,7 @@ const PERCENT: &str = "a valid percent string must be a numeric string followed 
 /// Number fields that may be absent but not negative.
 pub(in crate::actors::kinds) fn not_negative(object: &Value, path: &str, fields: &[&str]) -> Vec<FieldError> {
     let negative = |field: &&str| object[*field].as_i64().filter(|n| *n < 0).map(|n| (field.to_string(), n));
-    fields.iter().filter_map(|f| negative(f)).map(|(f, n)| FieldError::invalid(format!("{path}.{f}"), n, NEGATIVE)).collect()
+    fields.iter().filter_map(negative).map(|(f, n)| FieldError::invalid(format!("{path}.{f}"), n, NEGATIVE)).collect()
 }
 
 /// A number of at least 0, or a percentage.

@@ -92,17 +92,10 @@ fn create(object: &mut Value) {
     let labels = object["metadata"]["labels"].clone();
     let spec = &mut object["spec"];
     apply_match_label_keys(spec, &labels);
-    if spec.get("serviceAccountName").is_none() {
-        spec["serviceAccountName"] = "default".into();
+    // The old name of the field; old clients read it.
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        spec["serviceAccount"] = account;
     }
-    spec["serviceAccount"] = spec["serviceAccountName"].clone();
-    if spec.get("priority").is_none() {
-        spec["priority"] = 0.into();
-    }
-    if spec.get("preemptionPolicy").is_none() {
-        spec["preemptionPolicy"] = "PreemptLowerPriority".into();
-    }
-    default_tolerations(spec);
 }
 
 /// Turns keys of labels that other pods must, or must not, share with this one into expressions with its own values.
@@ -136,22 +129,6 @@ fn apply_match_label_keys(spec: &mut Value, labels: &Value) {
             *expressions = all.into();
         }
     }
-}
-
-/// What the DefaultTolerationSeconds admission adds: five minutes on a node that is not ready or not reachable.
-fn default_tolerations(spec: &mut Value) {
-    let mut tolerations = spec["tolerations"].as_array().cloned().unwrap_or_default();
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let covered = tolerations.iter().any(|t| {
-            let given = t["key"].as_str().unwrap_or_default();
-            let effect = t["effect"].as_str().unwrap_or_default();
-            (given.is_empty() || given == key) && (effect.is_empty() || effect == "NoExecute")
-        });
-        if !covered {
-            tolerations.push(json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 }));
-        }
-    }
-    spec["tolerations"] = tolerations.into();
 }
 
 /// The quality-of-service class, by upstream's rule over cpu and memory of all containers.
