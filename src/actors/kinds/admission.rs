@@ -133,6 +133,8 @@ impl Part {
             Part::Binding => "binding",
             Part::Finalize => "finalize",
             Part::Approval => "approval",
+            Part::EphemeralContainers => "ephemeralcontainers",
+            Part::Resize => "resize",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
 use super::custom::Reading;
+use crate::protocol::apply::Schema;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
 use crate::protocol::legacy::Legacy;
 use crate::protocol::light::Light;
@@ -61,6 +62,8 @@ pub trait CustomBody: Send + Sync {
     fn row(&self, object: &Value, now: i64) -> Vec<Value>;
     /// Paths of `selectableFields`, without the leading dot.
     fn fields(&self) -> &[String];
+    /// How its objects are merged by server-side apply.
+    fn managed(&self) -> &Schema;
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
     /// How stored objects become objects of this version, and those of this version stored ones.
@@ -274,6 +277,14 @@ impl Kind {
     /// Whether stored objects may look different when this kind shows them.
     pub fn converts(&self) -> bool {
         self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
+    }
+
+    /// For kinds of definitions: how their objects are merged by server-side apply.
+    pub fn custom_schema(&self) -> Option<&Schema> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.managed()),
+            Body::Typed(_) | Body::Legacy(..) => None,
+        }
     }
 
     /// For kinds of definitions: how stored objects are shown in this version.

@@ -1,7 +1,10 @@
-//! The subresources that write something else than the object or its status: `scale`, `binding` and `approval`.
+//! The subresources that write something else than the object or its status: `scale`, `binding`, `approval`,
+//! `ephemeralcontainers` and `resize`.
 use super::certificates::signing_request::{merge_approval, validate_approval};
 use super::scale::set_replicas;
-use super::{Kind, Part};
+use super::{
+    Kind, Part, merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize,
+};
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::time;
 use serde_json::{Value, json};
@@ -11,8 +14,20 @@ pub(super) fn merge(kind: &Kind, part: Part, old: &Value, body: &Value) -> Resul
     match part {
         Part::Scale => set_replicas(kind, old, body),
         Part::Approval => approve(kind, old, body),
+        Part::EphemeralContainers => checked(kind, old, merge_ephemeral_containers(old, body), validate_ephemeral_containers),
+        Part::Resize => checked(kind, old, merge_resize(old, body), validate_resize),
         _ => bind(kind, old, body),
     }
+}
+
+/// What a part of a pod comes to, by the rules of that part.
+fn checked(kind: &Kind, old: &Value, new: Value, rules: fn(&Value, &Value) -> Vec<FieldError>) -> Result<Value, ApiError> {
+    let errors = rules(&new, old);
+    if errors.is_empty() {
+        return Ok(new);
+    }
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
 }
 
 /// Takes over the conditions of a certificate request.

@@ -34,6 +34,7 @@ mod scheduling;
 mod stages;
 mod storage;
 mod table;
+mod tracking;
 mod write;
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             }
             new
         }
-        Part::Scale | Part::Binding | Part::Approval => super::merge_parts::merge(kind, part, old, &body)?,
+        _ => super::merge_parts::merge(kind, part, old, &body)?,
     };
     kind.default(&mut new);
     if part == Part::Main {
@@ -102,8 +102,11 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
         metadata(&mut new).insert("generation".into(), next.into());
     }
     let mut errors = validation::object_meta_update(&new, old);
-    if part == Part::Main || part == Part::Scale {
+    if matches!(part, Part::Main | Part::Scale) {
         errors.extend(kind.validate_update(&new, old));
+    }
+    if matches!(part, Part::EphemeralContainers | Part::Resize) {
+        errors.extend(kind.validate(&new));
     }
     if part == Part::Status {
         errors.extend(kind.validate_status(&new, old));

@@ -46,6 +46,8 @@ pub struct Edit {
 pub enum EditBody {
     /// A decoded body.
     Update(Box<Value>),
+    /// A decoded body in which the managers of its fields are recorded already.
+    Tracked(Box<Value>),
     Patch {
         patch: Patch,
         validation: FieldValidation,
@@ -72,6 +74,10 @@ pub enum Part {
     Finalize,
     /// `certificatesigningrequests/approval`: changes `status.conditions` only.
     Approval,
+    /// `pods/ephemeralcontainers`
+    EphemeralContainers,
+    /// `pods/resize`: resources of running containers.
+    Resize,
 }
 
 /// A patch, parsed as far as its type allows without the object.
@@ -80,6 +86,12 @@ pub enum Patch {
     Json(Value),
     Merge(Value),
     Strategic(Value),
+    /// Server-side apply.
+    Apply {
+        config: Value,
+        /// Take over what others manage.
+        force: bool,
+    },
 }
 
 /// `metav1.DeleteOptions`.

@@ -1,6 +1,7 @@
 //! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
 //! both stand in front of this one gateway.
 mod documents;
+mod eviction;
 mod gateway;
 mod list;
 mod metrics;

@@ -22,6 +22,7 @@ impl Gateway {
         match target.subresource.as_str() {
             "" if target.name.is_empty() => {}
             "binding" => return self.bind(call).await,
+            "eviction" => return self.evict(call).await,
             _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, "create")),
         }
         let writer = writer(call, "CreateOptions")?;
@@ -126,7 +127,7 @@ impl Gateway {
 const MAX_MANAGER: usize = 128;
 
 /// Who writes, as the request says it.
-fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
+pub(super) fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     let given = call.query.get("fieldManager");
     if given.len() > MAX_MANAGER {
         let error = FieldError::invalid("fieldManager", given, format!("may not be more than {MAX_MANAGER} bytes"));
@@ -144,6 +145,26 @@ fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)? })
 }
 
+/// The configuration of a server-side apply, with the options that it needs.
+fn apply_of(call: &Call<'_>) -> Result<Patch, ApiError> {
+    if call.query.get("fieldManager").is_empty() {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(invalid_options("PatchOptions", &[error]));
+    }
+    let json = codec::yaml_to_json(&call.request.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let config: Value = serde_json::from_slice(&json).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let name = config["metadata"]["name"].as_str().unwrap_or(&call.target.name);
+    if name != call.target.name {
+        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", call.target.name);
+        return Err(ApiError::bad_request(why));
+    }
+    let mut config = config;
+    if config.is_object() {
+        config["metadata"]["name"] = call.target.name.as_str().into();
+    }
+    Ok(Patch::Apply { config, force: call.query.flag("force") })
+}
+
 /// The patch in the body, by its content type.
 fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
     let body = &call.request.body;
@@ -155,7 +176,7 @@ fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
         "application/json-patch+json" => Ok(Patch::Json(parse()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
         "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(ApiError::not_implemented("server-side apply")),
+        "application/apply-patch+yaml" => apply_of(call),
         _ => {
             let strategic = if call.served.kind.schema.is_empty() { "" } else { STRATEGIC };
             Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{PATCHES}{strategic}{APPLY}")))
@@ -208,6 +229,8 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
         "scale" => Ok(Part::Scale),
         "finalize" => Ok(Part::Finalize),
         "approval" => Ok(Part::Approval),
+        "ephemeralcontainers" => Ok(Part::EphemeralContainers),
+        "resize" => Ok(Part::Resize),
         other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "update")),
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
 const STREAM: &[&str] = &["create", "get"];
+const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
 
 pub static KIND: Kind = Kind {
     resource: Resource {
@@ -28,9 +29,13 @@ pub static KIND: Kind = Kind {
         subresources: &[
             Subresource { name: "attach", group: "", version: "v1", kind: "PodAttachOptions", verbs: STREAM },
             Subresource { name: "binding", group: "", version: "v1", kind: "Binding", verbs: &["create"] },
+            Subresource { name: "ephemeralcontainers", group: "", version: "v1", kind: "Pod", verbs: RW },
+            Subresource { name: "eviction", group: "policy", version: "v1", kind: "Eviction", verbs: &["create"] },
             Subresource { name: "exec", group: "", version: "v1", kind: "PodExecOptions", verbs: STREAM },
             Subresource { name: "log", group: "", version: "v1", kind: "Pod", verbs: &["get"] },
             Subresource { name: "portforward", group: "", version: "v1", kind: "PodPortForwardOptions", verbs: STREAM },
+            Subresource { name: "proxy", group: "", version: "v1", kind: "PodProxyOptions", verbs: PROXY },
+            Subresource { name: "resize", group: "", version: "v1", kind: "Pod", verbs: RW },
             Subresource { name: "status", group: "", version: "v1", kind: "Pod", verbs: RW },
         ],
     },
