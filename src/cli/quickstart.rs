@@ -13,7 +13,7 @@ pub async fn apply(server: &Server) -> Result<(), CliError> {
         let kind = document["kind"].as_str().unwrap_or_default();
         let served = kinds.iter().find(|s| s.kind.resource.kind == kind).ok_or_else(|| told(&format!("{kind} is not served")))?;
         let checked = served.decode(document.to_string().as_bytes()).map_err(|e| told(&e))?;
-        match kinds.create(served, "default", checked.value, false).await {
+        match kinds.create(&served, "default", checked.value, false).await {
             Err(error) if error.reason != "AlreadyExists" => return Err(told(&error)),
             _ => {}
         }

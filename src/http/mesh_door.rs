@@ -105,12 +105,12 @@ impl MeshDoor {
                 None => {
                     let body =
                         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
-                    kinds.create(served, "kube-system", body, false).await
+                    kinds.create(&served, "kube-system", body, false).await
                 }
                 Some(object) => {
                     let patch =
                         json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
-                    kinds.patch(served, key.clone(), Part::Main, Patch::Merge(patch), false, false).await
+                    kinds.patch(&served, key.clone(), Part::Main, Patch::Merge(patch), false, false).await
                 }
             };
             match outcome {

@@ -1,6 +1,12 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod apply;
+pub mod authority;
+pub mod cel;
+pub mod cel_syntax;
 pub mod codec;
 pub mod discovery;
+pub mod interned;
+pub mod jsonpath;
 pub mod legacy;
 pub mod light;
 pub mod mesh;
@@ -14,6 +20,7 @@ pub mod quantity;
 pub mod resource;
 pub mod selector;
 pub mod status;
+pub mod structural;
 pub mod table;
 pub mod time;
 pub mod user;

@@ -56,6 +56,8 @@ pub enum FieldErrorKind {
     TooLong,
     TooMany,
     NotFound,
+    /// The value has the wrong type; said like `Invalid`.
+    TypeInvalid,
 }
 
 impl FieldError {
@@ -97,7 +99,7 @@ impl FieldError {
     pub fn body(&self) -> String {
         let head = match self.kind {
             FieldErrorKind::Required => "Required value",
-            FieldErrorKind::Invalid => "Invalid value",
+            FieldErrorKind::Invalid | FieldErrorKind::TypeInvalid => "Invalid value",
             FieldErrorKind::NotSupported => "Unsupported value",
             FieldErrorKind::Duplicate => "Duplicate value",
             FieldErrorKind::Forbidden => "Forbidden",
@@ -125,6 +127,7 @@ impl FieldError {
             FieldErrorKind::TooLong => "FieldValueTooLong",
             FieldErrorKind::TooMany => "FieldValueTooMany",
             FieldErrorKind::NotFound => "FieldValueNotFound",
+            FieldErrorKind::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 }

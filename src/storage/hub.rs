@@ -141,6 +141,15 @@ impl Hub {
         Ok(Subscription::new(from, initial, backlog, slot, self.clock.clone(), membership))
     }
 
+    /// Ends every watch: the kind is no longer served.
+    pub fn end_all(&self) {
+        let ended = std::mem::take(&mut lock(&self.watchers).by_scope);
+        for subscriber in ended.into_values().flat_map(BTreeMap::into_values) {
+            subscriber.slot.cut_off();
+            subscriber.slot.wake();
+        }
+    }
+
     /// Watchers at present.
     pub fn len(&self) -> usize {
         lock(&self.watchers).by_scope.values().map(BTreeMap::len).sum()

@@ -1,4 +1,6 @@
 //! What a newcomer types, typed by every stock kubectl on this machine.
+mod admission;
+mod custom;
 mod documents;
 mod objects;
 mod proxies;

@@ -29,7 +29,7 @@ impl Cluster {
         Cluster { kinds, events: Mutex::default() }
     }
 
-    fn served(&self, shelf: &str) -> Result<&Arc<Served>, ApiError> {
+    fn served(&self, shelf: &str) -> Result<Arc<Served>, ApiError> {
         self.kinds.by_shelf(shelf).ok_or_else(|| ApiError::internal(format!("{shelf} is not served")))
     }
 }
@@ -60,8 +60,8 @@ impl Objects for Cluster {
                 namespaced: resource.namespaced,
             }
         };
-        // Views have no objects of their own to look after; owners are looked up by group and kind.
-        self.kinds.iter().filter(|served| served.kind.view.is_none()).map(info).collect()
+        // A shelf is looked after once, however many versions show it.
+        self.kinds.stored().iter().map(info).collect()
     }
 
     fn revision(&self) -> u64 {
@@ -71,14 +71,15 @@ impl Objects for Cluster {
 
 impl Source for Cluster {
     fn subscribe(&self, kind: &str) -> Option<Box<dyn Feed>> {
-        let served = self.kinds.by_shelf(kind)?.clone();
+        let served = self.kinds.by_shelf(kind)?;
         let subscription = served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE).ok()?;
-        Some(Box::new(ShelfFeed { kind: kind.into(), served, subscription }))
+        Some(Box::new(ShelfFeed { kind: kind.into(), kinds: self.kinds.clone(), served, subscription }))
     }
 }
 
 struct ShelfFeed {
     kind: Arc<str>,
+    kinds: Arc<Kinds>,
     served: Arc<Served>,
     subscription: Subscription,
 }
@@ -96,6 +97,8 @@ impl Feed for ShelfFeed {
                 };
                 Some(News::Changes(deliveries.into_iter().map(change).collect()))
             }
+            // Watches end when their kind does.
+            Next::Lagged if self.kinds.by_shelf(&self.kind).is_none() => None,
             Next::Lagged => {
                 self.subscription = self.served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE).ok()?;
                 Some(News::Lagged)
@@ -109,7 +112,7 @@ impl Writer for Cluster {
     async fn create(&self, creation: &Creation) -> Result<Arc<Entry>, ApiError> {
         let served = self.served(&creation.kind)?;
         let checked = served.decode(creation.object.to_string().as_bytes())?;
-        Ok(self.kinds.create(served, &creation.namespace, typed(served, checked.value), false).await?.entry)
+        Ok(self.kinds.create(&served, &creation.namespace, typed(&served, checked.value), false).await?.entry)
     }
 
     async fn patch(&self, patch: &Patch) -> Result<Arc<Entry>, ApiError> {
@@ -118,6 +121,7 @@ impl Writer for Cluster {
             None => Part::Main,
             Some("status") => Part::Status,
             Some("finalize") => Part::Finalize,
+            Some("approval") => Part::Approval,
             Some(other) => return Err(ApiError::internal(format!("controllers do not write {other}"))),
         };
         let mut body = patch.patch.clone();
@@ -127,7 +131,7 @@ impl Writer for Cluster {
         if let Some(revision) = patch.expect_revision {
             body["metadata"]["resourceVersion"] = revision.to_string().into();
         }
-        Ok(self.kinds.patch(served, patch.key.clone(), part, kinds::Patch::Merge(body), false, false).await?.entry)
+        Ok(self.kinds.patch(&served, patch.key.clone(), part, kinds::Patch::Merge(body), false, false).await?.entry)
     }
 
     async fn delete(&self, deletion: &Deletion) -> Result<Arc<Entry>, ApiError> {
@@ -142,7 +146,7 @@ impl Writer for Cluster {
                 Propagation::Orphan => kinds::Propagation::Orphan,
             }),
         };
-        Ok(self.kinds.delete(served, deletion.key.clone(), options, false).await?.entry)
+        Ok(self.kinds.delete(&served, deletion.key.clone(), options, false).await?.entry)
     }
 
     async fn event(&self, note: &EventNote) -> Result<(), ApiError> {
@@ -152,7 +156,7 @@ impl Writer for Cluster {
         let now = time::rfc3339(time::now());
         if let Some((key, count)) = known {
             let patch = json!({ "count": count + 1, "lastTimestamp": now });
-            match self.kinds.patch(served, key.clone(), Part::Main, kinds::Patch::Merge(patch), false, false).await {
+            match self.kinds.patch(&served, key.clone(), Part::Main, kinds::Patch::Merge(patch), false, false).await {
                 Ok(_) => {
                     self.remember(memory, key, count + 1);
                     return Ok(());
@@ -162,7 +166,7 @@ impl Writer for Cluster {
             }
         }
         let namespace = if note.regarding.namespace.is_empty() { "default" } else { &note.regarding.namespace };
-        let written = self.kinds.create(served, namespace, event_object(note, namespace, &now), false).await?;
+        let written = self.kinds.create(&served, namespace, event_object(note, namespace, &now), false).await?;
         self.remember(memory, written.entry.key.clone(), 1);
         Ok(())
     }
@@ -170,7 +174,7 @@ impl Writer for Cluster {
     async fn bind(&self, pod: &ObjectKey, uid: &str, node: &str) -> Result<Arc<Entry>, ApiError> {
         let served = self.served("pods")?;
         let body = json!({ "metadata": { "uid": uid }, "target": { "kind": "Node", "name": node } });
-        Ok(self.kinds.update(served, pod.clone(), Part::Binding, body, false).await?.entry)
+        Ok(self.kinds.update(&served, pod.clone(), Part::Binding, body, false).await?.entry)
     }
 }
 

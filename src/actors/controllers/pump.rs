@@ -54,7 +54,7 @@ pub async fn ring<M: From<Tidings> + Send + 'static>(mut deadlines: watch::Recei
 }
 
 /// Leaves a letter even when the mailbox is full for a moment; false when the actor is gone.
-async fn deliver<M: Send + 'static>(mailbox: &Mailbox<M>, mut letter: M) -> bool {
+pub(super) async fn deliver<M: Send + 'static>(mailbox: &Mailbox<M>, mut letter: M) -> bool {
     loop {
         match mailbox.tell(letter) {
             Ok(()) => return true,

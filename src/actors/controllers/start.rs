@@ -1,12 +1,16 @@
 //! Which controllers a server runs.
 use super::cluster::Cluster;
+use super::custom_resources::{CustomResources, KindRegistry};
 use super::garbage::Garbage;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
+use super::pump::deliver;
 use super::replication::{Flavour, Replication};
+use super::resource_quota::ResourceQuotas;
 use super::runner::{Controller, Message, Runner};
 use super::service_account::ServiceAccounts;
+use super::storage_protection::StorageProtection;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
@@ -31,13 +35,23 @@ pub struct ControllerSettings {
 }
 
 /// Starts every controller and the scheduler on one arbiter.
-pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, settings: &ControllerSettings) {
+pub fn start(
+    guardian: &Guardian,
+    arbiter: &ArbiterHandle,
+    kinds: &Arc<Kinds>,
+    registry: &Arc<KindRegistry>,
+    settings: &ControllerSettings,
+) {
     let cluster = Arc::new(Cluster::new(kinds.clone()));
-    let run = Run { guardian, arbiter, cluster: &cluster };
+    let run = Run { guardian, arbiter, kinds, cluster: &cluster };
+    let registry = registry.clone();
+    run.controller("customresources", move || CustomResources { register: registry.clone() });
     run.controller("replicationcontroller", || Replication { flavour: Flavour::ReplicationController });
     run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
+    run.controller("resourcequota", ResourceQuotas::default);
+    run.controller("storageprotection", || StorageProtection);
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
@@ -50,6 +64,7 @@ pub fn start(guardian: &Guardian, arbiter: &ArbiterHandle, kinds: &Arc<Kinds>, s
 struct Run<'a> {
     guardian: &'a Guardian,
     arbiter: &'a ArbiterHandle,
+    kinds: &'a Arc<Kinds>,
     cluster: &'a Arc<Cluster>,
 }
 
@@ -58,5 +73,18 @@ impl Run<'_> {
         let mailbox: Mailbox<Message> = Mailbox::new(format!("server/controllers/{name}"));
         let cluster = self.cluster.clone();
         self.guardian.start(self.arbiter, &mailbox, MAILBOX, move || Runner::new(build(), cluster.clone(), cluster.clone()));
+        self.tell_of_kinds(mailbox);
+    }
+
+    /// Kinds come and go with their definitions; controllers that follow all of them hear of it.
+    fn tell_of_kinds(&self, mailbox: Mailbox<Message>) {
+        let mut generation = self.kinds.generation();
+        self.arbiter.spawn(async move {
+            while generation.changed().await.is_ok() {
+                if !deliver(&mailbox, Message::KindsChanged).await {
+                    return;
+                }
+            }
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
 use super::prepare::prepare_update;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
-use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages};
+use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages, tracking};
 use crate::actors::base::{Role, Scope};
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::light::Light;
@@ -20,6 +20,10 @@ pub enum KindMessage {
     Write(Box<WriteRequest>),
     /// The newest state of an object, durable or not.
     Held(ObjectKey, tokio::sync::oneshot::Sender<Option<Arc<Entry>>>),
+    /// The definition of a custom kind has changed.
+    Renew(Arc<Kind>),
+    /// The kind is no longer served.
+    Stop,
 }
 
 /// Owns the objects of one kind: decides each write against the newest state, pending writes included, and hands it to
@@ -53,6 +57,12 @@ impl Role for KindActor {
                 let _ = reply.send(self.current(&key));
                 return;
             }
+            KindMessage::Renew(kind) => {
+                self.kind = kind;
+                scope.decided("took over a changed definition");
+                return;
+            }
+            KindMessage::Stop => return scope.stop(),
         };
         let WriteRequest { op, writer, reply } = *request;
         let verb = verb_of(&op);
@@ -165,7 +175,7 @@ impl KindActor {
                     let resource = &self.kind.resource;
                     return Err(ApiError::modified(resource.group, resource.plural, &key.name));
                 }
-                let old = held.parse();
+                let old = self.kind.read(&held);
                 let step = self.settle(held, &object, Outcome::Updated);
                 let mut decision = self.charged(step, Operation::Update, part, writer, Some(&object), Some(&old))?;
                 decision.warnings = warnings;
@@ -173,7 +183,7 @@ impl KindActor {
             }
             WriteOp::Delete { key, options } => {
                 let held = self.required(&key)?;
-                let old = held.parse();
+                let old = self.kind.read(&held);
                 let removal = remove::decide(&self.kind, &old, &options, time::now())?;
                 let attributes = attributes(&self.kind, Operation::Delete, Part::Main, &key, writer);
                 let warnings = self.admission.validate(&attributes, None, Some(&old))?;
@@ -183,7 +193,7 @@ impl KindActor {
                 } else {
                     self.settle(held, &removal.object, Outcome::Deleting)
                 };
-                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, None, Some(&old))?;
+                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, Some(&removal.object), Some(&old))?;
                 decision.warnings = warnings;
                 Ok(decision)
             }
@@ -193,12 +203,13 @@ impl KindActor {
     /// An edit that nobody outside of the server has to be asked about.
     fn edit(&mut self, edit: &Edit, writer: &Writer) -> Result<Decision, ApiError> {
         let held = self.required(&edit.key)?;
-        let old = held.parse();
+        let old = self.kind.read(&held);
         let kind = self.kind.clone();
-        let (mut body, mut warnings) = stages::proposed(&kind, edit, &old)?;
+        let (mut body, mut warnings) = stages::proposed(&kind, edit, &old, writer)?;
         let attributes = attributes(&kind, Operation::Update, edit.part, &edit.key, writer);
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
-        let new = prepare_update(&kind, edit.part, &old, body)?;
+        let mut new = prepare_update(&kind, edit.part, &old, body)?;
+        tracking::merged(&kind, edit.part, &old, &mut new, writer);
         warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));
         let step = self.settle(held, &new, Outcome::Updated);
@@ -219,6 +230,8 @@ impl KindActor {
     ) -> Result<Decision, ApiError> {
         if let Step::Write(write) = &mut step {
             let attributes = attributes(&self.kind, operation, part, &write.state.key, writer);
+            // What goes for good is given back; what only waits for its end is still there.
+            let new = new.filter(|_| write.outcome != Outcome::Deleted);
             write.charges = self.admission.charges(&attributes, new, old)?;
         }
         Ok(Decision { step, warnings: Vec::new() })
@@ -342,7 +355,7 @@ pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, k
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
+        WriteOp::Edit(Edit { body: EditBody::Update(_) | EditBody::Tracked(_), .. }) | WriteOp::Put { .. } => "update",
         WriteOp::Edit(_) => "patch",
         WriteOp::Delete { .. } => "delete",
     }

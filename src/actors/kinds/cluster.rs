@@ -1,18 +1,17 @@
-//! All kind actors together: who owns what, and how a write reaches its owner.
+//! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
+use super::tracking::Intent;
 use super::{
-    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindActor, KindMessage, Operation, Part, Patch, WriteOp, WriteRequest,
-    Writer, Written, begin_create, prepare_create, prepare_update, stages,
+    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
+    Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
-use crate::actors::base::{AskError, Guardian, Mailbox};
+use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
-use crate::storage::{Committer, Entry, Shelf, Shelves};
-use actix_rt::ArbiterHandle;
+use crate::storage::Entry;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,92 +35,7 @@ const GENERATED_NAME_TRIES: usize = 8;
 /// How often an edit that webhooks are asked about is decided anew when the object changed meanwhile, as upstream does.
 const EDIT_TRIES: usize = 5;
 
-/// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
-pub struct Kinds {
-    /// By plural name, then by group.
-    by_resource: HashMap<&'static str, Vec<Arc<Served>>>,
-    in_order: Vec<Arc<Served>>,
-    pub shelves: Arc<Shelves>,
-    limits: WriteLimits,
-    admission: Arc<dyn Admission>,
-    /// The writer of what nobody asked for from outside.
-    server: Writer,
-}
-
-/// A kind, where its objects are read, and where writes to it go.
-pub struct Served {
-    pub kind: Arc<Kind>,
-    pub shelf: Arc<Shelf>,
-    mailbox: Mailbox<KindMessage>,
-}
-
 impl Kinds {
-    /// Starts an actor for every kind on `arbiter`.
-    pub fn start(
-        guardian: &Guardian,
-        arbiter: &ArbiterHandle,
-        committer: &Committer,
-        shelves: Arc<Shelves>,
-        limits: WriteLimits,
-        admission: Arc<dyn Admission>,
-    ) -> Arc<Kinds> {
-        let namespaces = shelves.shelf("namespaces");
-        let server = Writer::internal("kube-controller-manager");
-        let mut kinds = Kinds { by_resource: HashMap::new(), in_order: Vec::new(), shelves: shelves.clone(), limits, admission, server };
-        for kind in super::all() {
-            let kind = Arc::new(kind.clone());
-            let shelf = shelves.shelf(&kind.shelf());
-            // A view has no objects of its own: who owns the stored ones owns it too.
-            let owner = kind.view.and_then(|view| kinds.by_shelf(view.stored)).map(|stored| stored.mailbox.clone());
-            if let Some(mailbox) = owner {
-                kinds.add(Served { kind, shelf, mailbox });
-                continue;
-            }
-            let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
-            let (actor_kind, actor_shelf, actor_namespaces) = (kind.clone(), shelf.clone(), namespaces.clone());
-            let (actor_committer, actor_admission) = (committer.clone(), kinds.admission.clone());
-            guardian.start(arbiter, &mailbox, limits.mailbox, move || {
-                KindActor::new(
-                    actor_kind.clone(),
-                    actor_shelf.clone(),
-                    actor_namespaces.clone(),
-                    actor_committer.clone(),
-                    actor_admission.clone(),
-                )
-            });
-            kinds.add(Served { kind, shelf, mailbox });
-        }
-        Arc::new(kinds)
-    }
-
-    fn add(&mut self, served: Served) {
-        let served = Arc::new(served);
-        self.by_resource.entry(served.kind.resource.plural).or_default().push(served.clone());
-        self.in_order.push(served);
-    }
-
-    /// The kind served as this resource.
-    pub fn find(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
-        self.by_resource.get(plural)?.iter().find(|served| served.kind.resource.group == group)
-    }
-
-    /// The kind served as this resource in this version.
-    pub fn find_version(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Served>> {
-        let of_group = |served: &&Arc<Served>| served.kind.resource.group == group && served.kind.resource.version == version;
-        self.by_resource.get(plural)?.iter().find(of_group)
-    }
-
-    /// The kind whose shelf has this name (`pods`, `replicasets.apps`).
-    pub fn by_shelf(&self, shelf: &str) -> Option<&Arc<Served>> {
-        let (plural, group) = shelf.split_once('.').unwrap_or((shelf, ""));
-        self.find(group, plural)
-    }
-
-    /// Every kind, in the order of discovery.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.in_order.iter()
-    }
-
     /// Creates an object from a decoded body, on the server's own behalf; answers once it is durable.
     pub async fn create(&self, served: &Served, namespace: &str, body: Value, dry_run: bool) -> Result<Written, ApiError> {
         self.create_as(served, namespace, body, &Writer { dry_run, ..self.server.clone() }).await
@@ -155,8 +69,26 @@ impl Kinds {
 
     /// Creates an object from a decoded body; answers once it is durable.
     pub async fn create_as(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
+        begin_create(&served.kind, namespace, &mut body)?;
+        tracking::created(&served.kind, &mut body, writer);
+        self.create_begun(served, namespace, body, writer).await
+    }
+
+    /// Creates an object from a configuration that was applied to a name which nothing has.
+    async fn create_applied(&self, served: &Served, key: &ObjectKey, intent: &Intent<'_>, writer: &Writer) -> Result<Written, ApiError> {
+        let (mut body, record, warnings) = tracking::applied(&served.kind, Part::Main, None, intent, writer)?;
+        begin_create(&served.kind, &key.namespace, &mut body)?;
+        if let Some(record) = record {
+            record.finish(None, &mut body);
+        }
+        let mut written = self.create_begun(served, &key.namespace, body, writer).await?;
+        written.warnings.extend(warnings);
+        Ok(written)
+    }
+
+    /// The rest of a create: the body is defaulted and tracked.
+    async fn create_begun(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
         let kind = &served.kind;
-        begin_create(kind, namespace, &mut body)?;
         let given = |field: &str| body["metadata"][field].as_str().is_some_and(|t| !t.is_empty());
         let generated = !given("name") && given("generateName");
         let key = ObjectKey::new(namespace, body["metadata"]["name"].as_str().unwrap_or_default());
@@ -191,7 +123,8 @@ impl Kinds {
     ) -> Result<Written, ApiError> {
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
-        let object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        let mut object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        (served.kind.rules.requester)(&mut object, &writer.user);
         let (key, _) = codec::meta_of(&object);
         let attributes = attributes(&served.kind, Operation::Create, Part::Main, &key, writer);
         let mut warnings = warnings.to_vec();
@@ -205,21 +138,26 @@ impl Kinds {
         Ok(written)
     }
 
-    /// Updates or patches an object, or one of its parts.
+    /// Updates or patches an object, or one of its parts. An apply creates what is not there; so does an update of some kinds.
     pub async fn edit_as(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
         let asks = self.admission.asks(&attributes(&served.kind, Operation::Update, edit.part, &edit.key, writer));
-        let create = edit.part == Part::Main && served.kind.rules.create_on_update;
-        let spare = match &edit.body {
-            EditBody::Update(body) if create => Some((edit.key.clone(), body.clone())),
-            _ => None,
-        };
+        let creates = edit.part == Part::Main
+            && match &edit.body {
+                EditBody::Update(body) => served.kind.rules.create_on_update && unversioned(body),
+                EditBody::Patch { patch: Patch::Apply { config, .. }, .. } => unversioned(config),
+                _ => false,
+            };
+        let spare = creates.then(|| edit.clone());
         let outcome =
             if asks { self.edit_asking(served, edit, writer).await } else { self.write(served, WriteOp::Edit(edit), writer).await };
-        match (outcome, spare) {
-            (Err(error), Some((key, body))) if error.code == 404 && unversioned(&body) => {
-                self.create_as(served, &key.namespace, *body, writer).await
+        let Some(edit) = spare.filter(|_| matches!(&outcome, Err(error) if error.code == 404)) else { return outcome };
+        match &edit.body {
+            EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
+                let intent = Intent { config, force: *force, validation: *validation };
+                self.create_applied(served, &edit.key, &intent, writer).await
             }
-            (outcome, _) => outcome,
+            EditBody::Update(body) => self.create_as(served, &edit.key.namespace, (**body).clone(), writer).await,
+            _ => outcome,
         }
     }
 
@@ -229,8 +167,8 @@ impl Kinds {
         let mut outcome = Err(ApiError::internal("an edit was not tried"));
         for _ in 0..EDIT_TRIES {
             let held = self.held(served, &edit.key).await?;
-            let old = held.parse();
-            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old)?;
+            let old = kind.read(&held);
+            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old, writer)?;
             let attributes = attributes(kind, Operation::Update, edit.part, &edit.key, writer);
             warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
             let (mutated, more) = self.admission.ask_mutating(attributes, body, Some(&old)).await?;
@@ -240,7 +178,8 @@ impl Kinds {
                 body = redecoded(kind, body)?;
                 kind.default(&mut body);
             }
-            let new = prepare_update(kind, edit.part, &old, body)?;
+            let mut new = prepare_update(kind, edit.part, &old, body)?;
+            tracking::merged(kind, edit.part, &old, &mut new, writer);
             warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
             warnings.extend(self.admission.ask_validating(attributes, Some(&new), Some(&old)).await?.1);
             warnings.extend((kind.rules.warnings)(&new, Some(&old)));

@@ -1,11 +1,14 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
+use super::custom::Reading;
+use crate::protocol::apply::Schema;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
 use crate::protocol::legacy::Legacy;
 use crate::protocol::light::Light;
 use crate::protocol::names::{NameRule, name_is_subdomain};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::FieldError;
+use crate::protocol::user::User;
 use crate::storage::Entry;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -59,8 +62,12 @@ pub trait CustomBody: Send + Sync {
     fn row(&self, object: &Value, now: i64) -> Vec<Value>;
     /// Paths of `selectableFields`, without the leading dot.
     fn fields(&self) -> &[String];
+    /// How its objects are merged by server-side apply.
+    fn managed(&self) -> &Schema;
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
+    /// How stored objects become objects of this version, and those of this version stored ones.
+    fn reading(&self) -> &Arc<Reading>;
 }
 
 /// Where a Scale reads and writes: dotted paths without the leading dot.
@@ -81,8 +88,12 @@ pub struct Rules {
     pub default: fn(&mut Value),
     /// What a creator may not set (status, mostly), and what the server sets.
     pub create: fn(&mut Value),
+    /// Writes down who asked for a new object, after `create`.
+    pub requester: fn(&mut Value, &User),
     /// Carries over what an updater may not change.
     pub update: fn(new: &mut Value, old: &Value),
+    /// The same for updates of `status`.
+    pub update_status: fn(new: &mut Value, old: &Value),
     pub validate: fn(&Value) -> Vec<FieldError>,
     pub validate_update: fn(new: &Value, old: &Value) -> Vec<FieldError>,
     /// Rules of the `status` subresource.
@@ -109,7 +120,9 @@ pub const PLAIN: Rules = Rules {
     name: name_is_subdomain,
     default: |_| {},
     create: |_| {},
+    requester: |_, _| {},
     update: |_, _| {},
+    update_status: |_, _| {},
     validate: |_| Vec::new(),
     validate_update: |_, _| Vec::new(),
     validate_status: |_, _| Vec::new(),
@@ -249,6 +262,36 @@ impl Kind {
         match &self.body {
             Body::Typed(_) | Body::Legacy(..) => (self.rules.field)(entry, path),
             Body::Custom(_) => field_by_path(entry, path),
+        }
+    }
+
+    /// A stored object, parsed, in this kind's version.
+    pub fn read(&self, entry: &Entry) -> Value {
+        let object = entry.parse();
+        match self.reading() {
+            Some(reading) if !reading.is_plain(&entry.body) => reading.show_now(object),
+            _ => object,
+        }
+    }
+
+    /// Whether stored objects may look different when this kind shows them.
+    pub fn converts(&self) -> bool {
+        self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
+    }
+
+    /// For kinds of definitions: how their objects are merged by server-side apply.
+    pub fn custom_schema(&self) -> Option<&Schema> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.managed()),
+            Body::Typed(_) | Body::Legacy(..) => None,
+        }
+    }
+
+    /// For kinds of definitions: how stored objects are shown in this version.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.reading()),
+            Body::Typed(_) | Body::Legacy(..) => None,
         }
     }
 

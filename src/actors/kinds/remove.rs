@@ -23,6 +23,9 @@ pub fn decide(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp)
     if kind.resource.kind == "Namespace" {
         return Ok(namespace(object, now));
     }
+    if kind.resource.kind == "CustomResourceDefinition" && old["metadata"]["deletionTimestamp"].is_null() {
+        super::apiextensions::mark_deleted(&mut object, now);
+    }
     let own_grace = (kind.rules.grace)(old);
     let grace = if own_grace == 0 { 0 } else { options.grace_seconds.unwrap_or(own_grace).max(0) };
     let marked = old["metadata"]["deletionTimestamp"].as_str();

@@ -1,9 +1,15 @@
 //! Everything that is not an object: discovery, OpenAPI, version, health, metrics.
 use super::gateway::{Answer, ApiRequest};
+use super::reviews::VIRTUAL;
+use crate::actors::kinds::Kinds;
+use crate::actors::kinds::apiextensions::SHELF;
+use crate::actors::kinds::custom::models_of;
 use crate::protocol::discovery::{self, Body, wants_aggregated};
-use crate::protocol::openapi::{Document, OpenApi, V2_PROTOBUF, V2_PROTOBUF_ANSWER};
+use crate::protocol::legacy;
+use crate::protocol::openapi::{Document, ListRule, OpenApi, V2_PROTOBUF, V2_PROTOBUF_ANSWER};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
+use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -12,12 +18,24 @@ pub const API_LEVEL: (&str, &str) = ("1", "36");
 
 /// What the server can say about itself.
 pub struct Documents {
-    pub resources: Vec<&'static Resource>,
-    pub openapi: OpenApi,
+    kinds: Arc<Kinds>,
+    rules: ListRules,
     /// Addresses for `/api`'s `serverAddressByClientCIDRs`.
-    pub server_address: String,
+    pub(super) server_address: String,
     /// Whether the server is ready, and the text of `/metrics`.
-    pub health: Arc<dyn Health>,
+    health: Arc<dyn Health>,
+    surface: ArcSwapOption<Surface>,
+}
+
+/// How patches treat the lists of a type: type's name and field in, rule out.
+pub type ListRules = fn(&str, &str) -> Option<ListRule>;
+
+/// The resources at one moment, and the documents about them.
+struct Surface {
+    /// The generation of the kinds that this is about.
+    generation: u64,
+    resources: Vec<Resource>,
+    openapi: OpenApi,
 }
 
 /// What `/readyz` and `/metrics` ask.
@@ -29,13 +47,36 @@ pub trait Health: Send + Sync {
 }
 
 impl Documents {
+    pub fn new(kinds: Arc<Kinds>, rules: ListRules, server_address: String, health: Arc<dyn Health>) -> Self {
+        Documents { kinds, rules, server_address, health, surface: ArcSwapOption::empty() }
+    }
+
+    /// What is served now. It is put together when asked for first after a change; the OpenAPI documents later still.
+    fn surface(&self) -> Arc<Surface> {
+        let generation = *self.kinds.generation().borrow();
+        if let Some(surface) = self.surface.load_full().filter(|s| s.generation == generation) {
+            return surface;
+        }
+        let stored = self.kinds.iter().map(|served| served.kind.resource.clone());
+        let resources: Vec<Resource> = stored.chain(VIRTUAL.iter().cloned()).collect();
+        let definitions = self.kinds.by_shelf(SHELF).map(|served| served.shelf.snapshot());
+        let custom = definitions.iter().flat_map(|s| s.iter()).flat_map(|entry| models_of(&entry.parse())).collect();
+        // Versions that Kubernetes has removed have no schema to publish.
+        let described = resources.iter().filter(|r| !legacy::is_removed(r));
+        let openapi = OpenApi::new(described, custom, Box::new(self.rules), &git_version());
+        let surface = Arc::new(Surface { generation, resources, openapi });
+        self.surface.store(Some(surface.clone()));
+        surface
+    }
+
     /// The answer for a path outside of resources.
     pub fn answer(&self, request: &ApiRequest) -> Result<Answer, ApiError> {
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
             return Err(ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource"));
         }
         let parts: Vec<&str> = request.path.split('/').filter(|p| !p.is_empty()).collect();
-        let resources = || self.resources.iter().copied();
+        let surface = self.surface();
+        let resources = || surface.resources.iter();
         match parts.as_slice() {
             ["api"] => Ok(self.discovery(
                 request,
@@ -50,10 +91,10 @@ impl Documents {
             ["api", version] => plain(discovery::api_resource_list(resources(), "", version), request),
             ["apis", group] => plain(discovery::api_group(resources(), group), request),
             ["apis", group, version] => plain(discovery::api_resource_list(resources(), group, version), request),
-            ["openapi", "v2"] => self.openapi_v2(request),
-            ["openapi", "v3"] => Ok(Answer::json(200, self.openapi.v3_index().to_string().into())),
+            ["openapi", "v2"] => openapi_v2(&surface.openapi, request),
+            ["openapi", "v3"] => Ok(Answer::json(200, surface.openapi.v3_index().to_string().into())),
             ["openapi", "v3", gv @ ..] => {
-                let document = self.openapi.v3(&gv.join("/"));
+                let document = surface.openapi.v3(&gv.join("/"));
                 compressed(document.ok_or_else(not_found)?, "application/json", request)
             }
             ["version"] => Ok(Answer::json(200, version().to_string().into())),
@@ -66,7 +107,7 @@ impl Documents {
                 body: self.health.metrics().into(),
                 ..Default::default()
             }),
-            [] => Ok(Answer::json(200, json!({ "paths": self.paths() }).to_string().into())),
+            [] => Ok(Answer::json(200, json!({ "paths": paths(&surface.resources) }).to_string().into())),
             _ => Err(not_found()),
         }
     }
@@ -81,13 +122,6 @@ impl Documents {
             Some(version) => Ok(discovered(Body::aggregated(&aggregated(version), version), request)),
             None => plain(legacy(), request),
         }
-    }
-
-    fn openapi_v2(&self, request: &ApiRequest) -> Result<Answer, ApiError> {
-        if request.accept.contains(V2_PROTOBUF) {
-            return compressed(self.openapi.v2_proto(), V2_PROTOBUF_ANSWER, request);
-        }
-        compressed(self.openapi.v2_json(), "application/json", request)
     }
 
     /// `ok`, or with `?verbose` every check; a failing one makes it a 500.
@@ -123,20 +157,25 @@ impl Documents {
             ..Default::default()
         })
     }
+}
 
-    fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> =
-            ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-                .map(String::from)
-                .to_vec();
-        for resource in &self.resources {
-            let prefix = if resource.group.is_empty() { "/api/" } else { "/apis/" };
-            paths.push(format!("{prefix}{}", resource.api_version()));
-        }
-        paths.sort();
-        paths.dedup();
-        paths
+fn openapi_v2(openapi: &OpenApi, request: &ApiRequest) -> Result<Answer, ApiError> {
+    if request.accept.contains(V2_PROTOBUF) {
+        return compressed(openapi.v2_proto(), V2_PROTOBUF_ANSWER, request);
     }
+    compressed(openapi.v2_json(), "application/json", request)
+}
+
+fn paths(resources: &[Resource]) -> Vec<String> {
+    let mut paths: Vec<String> =
+        ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(String::from).to_vec();
+    for resource in resources {
+        let prefix = if resource.group.is_empty() { "/api/" } else { "/apis/" };
+        paths.push(format!("{prefix}{}", resource.api_version()));
+    }
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// `/version`, as `kubectl version` shows it.

@@ -65,9 +65,9 @@ impl Gateway {
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
-        let entries = match served.kind.view {
-            None => entries,
-            Some(_) => entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect(),
+        let entries = match served.kind.converts() {
+            false => entries,
+            true => entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect(),
         };
         render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }

@@ -1,6 +1,7 @@
 //! Kinds that are served besides the one that their objects are stored as: reads are converted on the way out, writes on the
 //! way in, and the stored kind's actor knows nothing of it.
 use super::gateway::Gateway;
+use crate::actors::kinds::custom::Reading;
 use crate::actors::kinds::{Edit, EditBody, Kind, Part, Served, View, Writer, Written, proposed};
 use crate::protocol::codec;
 use crate::protocol::status::ApiError;
@@ -14,16 +15,48 @@ const TRIES: usize = 5;
 
 /// A stored object as its kind, or a view of it, shows it.
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
-    match kind.view {
-        None => Cow::Borrowed(entry),
-        Some(_) => Cow::Owned(Arc::new(converted(kind, entry))),
+    match (kind.view, kind.reading()) {
+        (Some(_), _) => {
+            let mut object = entry.parse();
+            kind.show(&mut object);
+            Cow::Owned(Arc::new(converted(&object, entry)))
+        }
+        (None, Some(reading)) if !reading.is_plain(&entry.body) => Cow::Owned(Arc::new(converted(&kind.read(entry), entry))),
+        _ => Cow::Borrowed(entry),
     }
 }
 
-fn converted(kind: &Kind, entry: &Entry) -> Entry {
-    let mut object = entry.parse();
-    kind.show(&mut object);
-    let (body, splice) = codec::encode(&object);
+/// What is between a kind and the one that its objects are stored as.
+#[derive(Clone, Copy)]
+pub(super) enum Through<'k> {
+    View(&'static View),
+    /// Another version of a custom kind.
+    Version(&'k Reading),
+}
+
+impl<'k> Through<'k> {
+    /// `None` when objects are stored as the kind itself.
+    pub fn of(kind: &'k Kind) -> Option<Self> {
+        match (kind.view, kind.reading()) {
+            (Some(view), _) => Some(Through::View(view)),
+            (None, Some(reading)) if !reading.is_storage() => Some(Through::Version(reading)),
+            _ => None,
+        }
+    }
+
+    async fn store(self, mut object: Value) -> Result<Value, ApiError> {
+        match self {
+            Through::View(view) => {
+                (view.to_stored)(&mut object);
+                Ok(object)
+            }
+            Through::Version(reading) => Ok(reading.store(object).await?),
+        }
+    }
+}
+
+fn converted(object: &Value, entry: &Entry) -> Entry {
+    let (body, splice) = codec::encode(object);
     Entry {
         key: entry.key.clone(),
         body,
@@ -38,32 +71,40 @@ fn converted(kind: &Kind, entry: &Entry) -> Entry {
 impl Gateway {
     /// The kind that the objects of `served` are stored as.
     pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
-        let Some(view) = served.kind.view else { return Ok(served.clone()) };
-        let stored = self.kinds.by_shelf(view.stored).cloned();
-        stored.ok_or_else(|| ApiError::internal(format!("{} is not served", view.stored)))
+        if Through::of(&served.kind).is_none() {
+            return Ok(served.clone());
+        }
+        let shelf = &served.shelf.name;
+        self.kinds.by_shelf(shelf).ok_or_else(|| ApiError::internal(format!("{shelf} is not served")))
     }
 
     pub(super) async fn create_through(
         &self,
         served: &Arc<Served>,
-        view: &View,
-        mut value: Value,
+        through: Through<'_>,
+        value: Value,
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
-        (view.to_stored)(&mut value);
+        let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
         Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
     }
 
     /// An edit in the view's terms: it is made here, on the newest published state, and goes to the actor as an update.
-    pub(super) async fn edit_through(&self, served: &Arc<Served>, view: &View, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+    pub(super) async fn edit_through(
+        &self,
+        served: &Arc<Served>,
+        through: Through<'_>,
+        edit: Edit,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
         let stored = self.stored(served)?;
         let mut tries = TRIES;
         loop {
             tries -= 1;
             let (mut body, warnings, versioned) = match &edit.body {
-                EditBody::Update(body) => ((**body).clone(), Vec::new(), true),
+                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), true),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
                     return self.kinds.edit_as(&stored, edit, writer).await;
                 }
@@ -72,15 +113,19 @@ impl Gateway {
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
                     let held = viewed(&served.kind, &entry).parse();
-                    let (body, warnings) = proposed(&served.kind, &edit, &held)?;
+                    let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
                     (body, warnings, versioned)
                 }
             };
             if edit.part != Part::Scale {
-                (view.to_stored)(&mut body);
+                body = through.store(body).await?;
             }
-            let update = Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Update(Box::new(body)) };
+            let body = match &edit.body {
+                EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
+                _ => EditBody::Update(Box::new(body)),
+            };
+            let update = Edit { key: edit.key.clone(), part: edit.part, body };
             match self.kinds.edit_as(&stored, update, writer).await {
                 Err(error) if error.code == 409 && !versioned && tries > 0 => {}
                 Err(error) => return Err(error),

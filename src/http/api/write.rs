@@ -4,7 +4,7 @@ use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::viewed;
+use super::view::{Through, viewed};
 use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
@@ -22,14 +22,15 @@ impl Gateway {
         match target.subresource.as_str() {
             "" if target.name.is_empty() => {}
             "binding" => return self.bind(call).await,
+            "eviction" => return self.evict(call).await,
             _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, "create")),
         }
         let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
         let (value, warnings) = decoded(served, &json_body(request)?, validation)?;
-        let written = match served.kind.view {
+        let written = match Through::of(&served.kind) {
             None => self.kinds.create_as(served, &target.namespace, value, &writer).await?,
-            Some(view) => self.create_through(served, view, value, &target.namespace, &writer).await?,
+            Some(through) => self.create_through(served, through, value, &target.namespace, &writer).await?,
         };
         answer(call, written, warnings)
     }
@@ -76,9 +77,9 @@ impl Gateway {
 
     /// Updates or patches an object of a kind, or of a view of one.
     async fn edit(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        match served.kind.view {
+        match Through::of(&served.kind) {
             None => self.kinds.edit_as(served, edit, writer).await,
-            Some(view) => self.edit_through(served, view, edit, writer).await,
+            Some(through) => self.edit_through(served, through, edit, writer).await,
         }
     }
 
@@ -126,7 +127,7 @@ impl Gateway {
 const MAX_MANAGER: usize = 128;
 
 /// Who writes, as the request says it.
-fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
+pub(super) fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     let given = call.query.get("fieldManager");
     if given.len() > MAX_MANAGER {
         let error = FieldError::invalid("fieldManager", given, format!("may not be more than {MAX_MANAGER} bytes"));
@@ -144,6 +145,26 @@ fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)? })
 }
 
+/// The configuration of a server-side apply, with the options that it needs.
+fn apply_of(call: &Call<'_>) -> Result<Patch, ApiError> {
+    if call.query.get("fieldManager").is_empty() {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(invalid_options("PatchOptions", &[error]));
+    }
+    let json = codec::yaml_to_json(&call.request.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let config: Value = serde_json::from_slice(&json).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let name = config["metadata"]["name"].as_str().unwrap_or(&call.target.name);
+    if name != call.target.name {
+        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", call.target.name);
+        return Err(ApiError::bad_request(why));
+    }
+    let mut config = config;
+    if config.is_object() {
+        config["metadata"]["name"] = call.target.name.as_str().into();
+    }
+    Ok(Patch::Apply { config, force: call.query.flag("force") })
+}
+
 /// The patch in the body, by its content type.
 fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
     let body = &call.request.body;
@@ -155,7 +176,7 @@ fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
         "application/json-patch+json" => Ok(Patch::Json(parse()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
         "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(ApiError::not_implemented("server-side apply")),
+        "application/apply-patch+yaml" => apply_of(call),
         _ => {
             let strategic = if call.served.kind.schema.is_empty() { "" } else { STRATEGIC };
             Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{PATCHES}{strategic}{APPLY}")))
@@ -207,6 +228,9 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
         "status" => Ok(Part::Status),
         "scale" => Ok(Part::Scale),
         "finalize" => Ok(Part::Finalize),
+        "approval" => Ok(Part::Approval),
+        "ephemeralcontainers" => Ok(Part::EphemeralContainers),
+        "resize" => Ok(Part::Resize),
         other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "update")),
     }
 }
@@ -245,7 +269,7 @@ fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
 }
 
 /// The body as JSON: YAML is converted, anything else is refused.
-fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
+pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {

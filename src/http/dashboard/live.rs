@@ -97,7 +97,7 @@ impl Viewer<'_> {
             let Ok(mut subscription) = served.shelf.hub().subscribe(Start::Now, None, None, None, QUEUE) else { continue };
             let initial = subscription.initial.take().unwrap_or_default();
             tables.push(self.view.table(&served.kind, &initial, now));
-            events.push(batches(served.clone(), subscription));
+            events.push(batches(served, subscription));
         }
         let mut state = json!({ "type": "state", "server": { "version": git_version(), "now": now }, "tables": tables });
         let vital = self.view.vital(summary(kinds), self.peers(), Some(self.sources.registry.report()));

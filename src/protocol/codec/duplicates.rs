@@ -10,7 +10,7 @@ const SMALL_OBJECT: usize = 24;
 
 /// Paths of the keys that occur more than once in their object. Fails on a body that isn't JSON or is nested deeper than the
 /// parser's 128 levels (which the typed parse doesn't notice inside unknown fields).
-pub(crate) fn duplicates(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+pub fn duplicates(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
     let mut found = Vec::new();
     let mut json = serde_json::Deserializer::from_slice(body);
     Walk { path: &Trail::Root, found: &mut found }.deserialize(&mut json)?;

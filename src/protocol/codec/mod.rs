@@ -16,6 +16,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use duplicates::duplicates;
 pub use encode::{encode, meta_of};
 pub use yaml::{yaml_documents, yaml_to_json};
 
@@ -128,6 +129,21 @@ impl std::fmt::Debug for Codec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Codec({} {})", self.api_version, self.kind)
     }
+}
+
+/// Checks the `metadata` of an object that no generated type describes: its canonical form, and the paths of unknown fields.
+pub fn check_metadata(metadata: &Value) -> Result<(Value, Vec<String>), String> {
+    let bytes = serde_json::to_vec(metadata).map_err(|e| e.to_string())?;
+    let typed = decode::typed::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>(&bytes);
+    let (meta, unknown) = typed.map_err(|e| {
+        let text = e.to_string();
+        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+        format!("json: cannot unmarshal metadata: {text}")
+    })?;
+    let mut object = serde_json::json!({ "metadata": meta });
+    // Only the trimming of empty metadata is wanted, as kinds with opaque content get it.
+    let _ = canonical::canonicalise(&mut object, "ConfigMap");
+    Ok((object["metadata"].take(), unknown.into_iter().map(|path| format!("metadata.{path}")).collect()))
 }
 
 /// The codec of a kind, if it is a built-in one.

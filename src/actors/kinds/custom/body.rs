@@ -1,0 +1,156 @@
+//! What one version of a definition decides about its objects.
+use super::Reading;
+use super::printer::{Printer, printers};
+use crate::actors::kinds::columns::Column;
+use crate::actors::kinds::{CustomBody, ScalePaths};
+use crate::protocol::apply;
+use crate::protocol::cel::Budget;
+use crate::protocol::codec::{Checked, DecodeError, MAX_STRICT_FINDINGS, check_metadata, duplicates};
+use crate::protocol::resource::Resource;
+use crate::protocol::status::{FieldError, FieldErrorKind};
+use crate::protocol::structural::{
+    CompiledRules, Structural, apply_defaults, check_embedded, check_lists, compile_rules, prune, validate_update,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A compiled version of a definition.
+pub struct SchemaBody {
+    kind: &'static str,
+    version: &'static str,
+    api_version: &'static str,
+    schema: Structural,
+    rules: Option<CompiledRules>,
+    columns: Vec<Column>,
+    printers: Vec<Printer>,
+    fields: Vec<String>,
+    scale: Option<ScalePaths>,
+    reading: Arc<Reading>,
+    managed: apply::Schema,
+}
+
+impl SchemaBody {
+    /// Compiles a version (an entry of `spec.versions`).
+    pub fn new(resource: &Resource, version: &Value, reading: Reading) -> Result<Self, String> {
+        let schema = match &version["schema"]["openAPIV3Schema"] {
+            Value::Null => Structural { preserve: true, ..Structural::default() },
+            given => Structural::parse(given).map_err(|e| e.to_string())?,
+        };
+        let managed = match &version["schema"]["openAPIV3Schema"] {
+            Value::Null => apply::Schema::untyped(),
+            given => apply::custom(given),
+        };
+        let rules = compile_rules(&schema, "schema.openAPIV3Schema").rules;
+        let (columns, printers) = printers(&version["additionalPrinterColumns"]);
+        let plain = |path: &Value| path.as_str().unwrap_or_default().trim_start_matches('.').to_string();
+        let fields = version["selectableFields"].as_array().into_iter().flatten().map(|f| plain(&f["jsonPath"])).collect();
+        let scale = &version["subresources"]["scale"];
+        let scale = (!scale.is_null()).then(|| ScalePaths {
+            spec_replicas: plain(&scale["specReplicasPath"]),
+            status_replicas: plain(&scale["statusReplicasPath"]),
+            selector: plain(&scale["labelSelectorPath"]),
+        });
+        let reading = Arc::new(reading.with_defaults(&schema));
+        let api_version = crate::protocol::interned::interned(&resource.api_version());
+        Ok(SchemaBody {
+            kind: resource.kind,
+            version: resource.version,
+            api_version,
+            schema,
+            rules,
+            columns,
+            printers,
+            fields,
+            scale,
+            reading,
+            managed,
+        })
+    }
+
+    fn refused(&self, problem: impl Into<String>) -> DecodeError {
+        DecodeError::Object { found: self.kind.into(), version: self.version.into(), kind: self.kind, problem: problem.into() }
+    }
+
+    /// `apiVersion` and `kind` may be absent, but not different.
+    fn check_names(&self, value: &Value) -> Result<(), DecodeError> {
+        if let Some(found) = value["apiVersion"].as_str().filter(|v| *v != self.api_version) {
+            return Err(DecodeError::ApiVersion { found: found.into(), expected: self.api_version });
+        }
+        if let Some(found) = value["kind"].as_str().filter(|k| *k != self.kind) {
+            let (version, kind) = (self.version, self.kind);
+            let problem = format!("converting ({version}.{found}) to ({version}.{kind}): unknown conversion");
+            return Err(DecodeError::Object { found: found.into(), version: version.into(), kind, problem });
+        }
+        Ok(())
+    }
+}
+
+impl CustomBody for SchemaBody {
+    fn check(&self, body: &[u8]) -> Result<Checked, DecodeError> {
+        let mut value: Value = serde_json::from_slice(body).map_err(|e| self.refused(e.to_string()))?;
+        if !value.is_object() {
+            return Err(self.refused("json: cannot unmarshal into Go value of type map[string]interface {}"));
+        }
+        self.check_names(&value)?;
+        let duplicate = duplicates(body).map_err(|e| self.refused(e.to_string()))?;
+        let mut unknown = Vec::new();
+        let metadata = value.get("metadata").filter(|m| !m.is_null()).cloned().unwrap_or_else(|| Value::Object(Default::default()));
+        let (metadata, unknown_metadata) = check_metadata(&metadata).map_err(|e| self.refused(e))?;
+        unknown.extend(unknown_metadata);
+        if let Some(members) = value.as_object_mut() {
+            members.insert("apiVersion".into(), self.api_version.into());
+            members.insert("kind".into(), self.kind.into());
+            members.insert("metadata".into(), metadata);
+        }
+        prune(&mut value, &self.schema, true, &mut unknown, MAX_STRICT_FINDINGS);
+        Ok(Checked { value, unknown, duplicate })
+    }
+
+    fn default(&self, object: &mut Value) {
+        apply_defaults(object, &self.schema);
+    }
+
+    fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let mut errors = validate_update(new, old, &self.schema, "");
+        errors.extend(check_lists(new, &self.schema, ""));
+        errors.extend(check_embedded(new, &self.schema));
+        let Some(rules) = &self.rules else { return errors };
+        let blocks = |e: &FieldError| {
+            use FieldErrorKind::{Required, TooLong, TooMany, TypeInvalid};
+            matches!(e.kind, Required | TooLong | TooMany | TypeInvalid)
+        };
+        if errors.iter().any(blocks) {
+            let why =
+                "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            errors.push(FieldError::invalid("<nil>", Value::Null, why));
+        } else {
+            let found = crate::protocol::structural::evaluate_rules(rules, new, old, &mut Budget::default());
+            errors.extend(found);
+        }
+        errors
+    }
+
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        self.printers.iter().map(|printer| printer.cell(object, now)).collect()
+    }
+
+    fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    fn managed(&self) -> &apply::Schema {
+        &self.managed
+    }
+
+    fn scale(&self) -> Option<&ScalePaths> {
+        self.scale.as_ref()
+    }
+
+    fn reading(&self) -> &Arc<Reading> {
+        &self.reading
+    }
+}

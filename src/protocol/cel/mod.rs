@@ -1,0 +1,36 @@
+//! The Common Expression Language, as Kubernetes uses it: validation rules of custom kinds, admission policies, match conditions.
+//!
+//! Parsing and the function library come from the `cel` and `kube-cel` crates; evaluation is our own, because theirs has no bound on the
+//! work that a hostile expression causes. Here every step is paid for from a [`Budget`], in upstream's units.
+//!
+//! - [`Program`]: a compiled expression; compile once, evaluate often
+//! - `check`: undeclared names and fields, operators that don't fit, and an estimate of what evaluation may cost
+//! - `evaluate`, `comprehend`, `operators`, `call`: evaluation
+//! - `values`: JSON in and out
+mod budget;
+mod call;
+mod check;
+mod comprehend;
+mod cost;
+mod evaluate;
+mod fault;
+mod operators;
+mod program;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+
+pub use budget::{Budget, CALL_LIMIT, OBJECT_BUDGET};
+pub use check::Checked;
+pub use cost::{RULE_ESTIMATE_LIMIT, SCHEMA_ESTIMATE_LIMIT, cost_message};
+pub use fault::Fault;
+pub use kube_cel::cel::Value;
+pub use program::{CompileError, Program};
+pub use types::{Field, Type};
+pub use values::{escape, from_json, optional_none, optional_of, timestamp_or_text, to_json};
+
+use std::collections::HashMap;
+
+/// The variables that an expression sees.
+pub type Variables = HashMap<&'static str, Value>;
