@@ -148,10 +148,20 @@ fn namespace_ends(error: &ApiError) -> bool {
 async fn tell(report: Option<&Report>, result: Result<&str, &ApiError>, writer: &dyn Writer) {
     let Some(report) = report else { return };
     let (kind, reason, message) = match result {
-        Ok(name) => ("Normal", report.success.0, format!("{}{name}", report.success.1)),
-        Err(error) => ("Warning", report.failure.0, format!("{}{error}", report.failure.1)),
+        Ok(name) => ("Normal", report.success.0, filled(&report.success.1, name)),
+        Err(error) => ("Warning", report.failure.0, filled(&report.failure.1, &error.to_string())),
     };
+    if reason.is_empty() {
+        return;
+    }
     record(&EventNote { regarding: report.regarding.clone(), kind, reason, message, component: report.component }, writer).await;
+}
+
+fn filled(text: &str, word: &str) -> String {
+    match text.split_once("{}") {
+        Some((before, after)) => format!("{before}{word}{after}"),
+        None => format!("{text}{word}"),
+    }
 }
 
 /// Events are a courtesy: one that fails is logged, and nothing else changes.

@@ -2,6 +2,7 @@
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,15 +120,16 @@ impl ObjectRef {
     }
 }
 
-/// The events that tell how a creation or deletion went; the name, or the error, is appended to the texts.
+/// The events that tell how a creation or deletion went. The name, or the error, takes the place of `{}` in a text that
+/// has it, and is appended otherwise. A reason that is empty: no event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub regarding: ObjectRef,
     pub component: &'static str,
     /// `SuccessfulCreate`, `"Created pod: "`
-    pub success: (&'static str, &'static str),
+    pub success: (&'static str, Cow<'static, str>),
     /// `FailedCreate`, `"Error creating: "`
-    pub failure: (&'static str, &'static str),
+    pub failure: (&'static str, Cow<'static, str>),
 }
 
 /// How the last run of a key failed; the next plan may show it in a condition.

@@ -16,10 +16,15 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-pub const SHELVES: [(&str, &str, &str, &str, bool); 7] = [
+pub const SHELVES: [(&str, &str, &str, &str, bool); 12] = [
     ("pods", "", "v1", "Pod", true),
     ("replicasets.apps", "apps", "v1", "ReplicaSet", true),
     ("replicationcontrollers", "", "v1", "ReplicationController", true),
+    ("deployments.apps", "apps", "v1", "Deployment", true),
+    ("statefulsets.apps", "apps", "v1", "StatefulSet", true),
+    ("daemonsets.apps", "apps", "v1", "DaemonSet", true),
+    ("controllerrevisions.apps", "apps", "v1", "ControllerRevision", true),
+    ("persistentvolumeclaims", "", "v1", "PersistentVolumeClaim", true),
     ("configmaps", "", "v1", "ConfigMap", true),
     ("serviceaccounts", "", "v1", "ServiceAccount", true),
     ("namespaces", "", "v1", "Namespace", false),
@@ -70,7 +75,7 @@ fn entry_of(kind: &str, object: &Value, revision: u64) -> Arc<Entry> {
     let light = match kind {
         "pods" => Light::Pod(Box::new(pod_light(object))),
         "nodes" => Light::Node(Box::new(node_light(object))),
-        "replicasets.apps" | "replicationcontrollers" => Light::Workload(Box::new(workload_light(object))),
+        "replicasets.apps" | "replicationcontrollers" | "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" => Light::Workload(Box::new(workload_light(object))),
         _ => Light::None,
     };
     let key = ObjectKey::new(s(&m["namespace"]), s(&m["name"]));
@@ -162,6 +167,9 @@ impl Model {
         }
         let mut object: Value = serde_json::from_slice(&old.body).unwrap();
         merge(&mut object, &patch.patch);
+        if patch.kind.ends_with(".apps") && patch.patch.get("spec").is_some() {
+            object["metadata"]["generation"] = (old.meta.generation + 1).into();
+        }
         let gone = old.meta.deleting.is_some() && patch.subresource != Some("status") && &*patch.kind != "pods";
         Ok(state.settle(&patch.kind, object, gone))
     }
@@ -324,6 +332,11 @@ impl<'a> Bench<'a> {
 
     /// Runs plans until nothing is left to do; answers how many had actions.
     pub fn converge(&mut self, controller: &mut dyn Controller, now: i64) -> usize {
+        self.converge_checked(controller, now, &mut |_| ())
+    }
+
+    /// The same; `check` looks at the model after every plan.
+    pub fn converge_checked(&mut self, controller: &mut dyn Controller, now: i64, check: &mut dyn FnMut(&Model)) -> usize {
         let mut queue: VecDeque<Key> = VecDeque::new();
         let mut known: HashSet<Key> = HashSet::new();
         for round in 0.. {
@@ -342,6 +355,7 @@ impl<'a> Bench<'a> {
             let world = View { objects: self.model, index: &self.index };
             let plan = controller.plan(&key, &world, at(now), None);
             let failed = plan.actions.iter().filter(|a| self.model.apply(a).is_err()).count();
+            check(self.model);
             if failed > 0 && known.insert(key.clone()) {
                 queue.push_back(key);
             }

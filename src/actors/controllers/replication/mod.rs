@@ -65,13 +65,13 @@ pub(super) struct Pod {
 }
 
 impl Pod {
-    fn of(entry: Arc<Entry>) -> Option<Pod> {
+    pub fn of(entry: Arc<Entry>) -> Option<Pod> {
         let Light::Pod(light) = &entry.light else { return None };
         let light = (**light).clone();
         Some(Pod { entry, light })
     }
 
-    fn active(&self) -> bool {
+    pub fn active(&self) -> bool {
         !self.light.phase.finished() && self.entry.meta.deleting.is_none()
     }
 
@@ -204,6 +204,7 @@ fn delete(flavour: Flavour, owner: &Entry, pod: &Pod) -> Action {
 
 fn report(flavour: Flavour, owner: &Entry, success: (&'static str, &'static str), failure: (&'static str, &'static str)) -> Report {
     let regarding = ObjectRef::to(flavour.api_version(), flavour.kind(), owner);
+    let (success, failure) = ((success.0, success.1.into()), (failure.0, failure.1.into()));
     Report { regarding, component: flavour.component(), success, failure }
 }
 

@@ -3,6 +3,7 @@ use super::checks::{amount, at_most_100_percent, collisions_grow, int_or_percent
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, container_images, container_names, label_map, name};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::DAEMON_SET;
+use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
@@ -36,6 +37,7 @@ pub static KIND: Kind = Kind {
         validate,
         validate_update: |new, old| immutable(&new["spec"]["selector"], &old["spec"]["selector"], "spec.selector").into_iter().collect(),
         validate_status,
+        light: |o| Light::Workload(Box::new(workload_light(o))),
         generation: true,
         ..PLAIN
     },
