@@ -13,6 +13,7 @@ mod licences;
 mod node_containers;
 mod node_images;
 mod restarts;
+mod rights;
 mod run;
 mod tidy;
 mod transcript;

@@ -7,6 +7,7 @@
 //! │  └─ server/kinds/<resource>       one KindActor for each kind: decides every write to its objects
 //! ├─ arbiter "control"
 //! │  ├─ server/scheduler              assigns pods to nodes
+//! │  ├─ server/authority/rbac         keeps the indexes of rights
 //! │  └─ server/controllers/<name>     replication, garbage, namespace, service-account, node-lifecycle
 //! ├─ mesh                             QUIC endpoint: one task per connected node, one per call
 //! └─ HTTPS workers                    reads from snapshots, writes by asking the kinds

@@ -1,16 +1,20 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
+use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
+use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
+use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::{Kinds, Unrestricted};
+use crate::actors::kinds::Kinds;
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
 use crate::http::api::{Documents, Gateway, Health, ServerState, app};
 use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
-use crate::http::auth::{Authenticator, MASTERS, StaticUser};
+use crate::http::auth::oidc::Provider;
+use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
@@ -46,11 +50,23 @@ impl Server {
         let pki = Arc::new(open_pki(config, data_dir)?);
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
-        let plane = start_kinds(&committer, shelves, Arc::new(Unrestricted));
+        let authorizer = Authorizer::new(shelves.clone());
+        let chosen = &config.api.admission;
+        let plugins = Plugins::choose(&chosen.enable, &chosen.disable).map_err(|e| CliError::usage(format!("api.admission: {e}")))?;
+        let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), ..AdmissionSettings::new(&shelves) };
+        let admission = AdmissionChain::new(&shelves, committer.clone(), settings);
+        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(admission), authorizer.clone()));
         let registry = KindRegistry::new(plane.kinds.clone());
         register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
-        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane)));
+        authority::bootstrap::reconcile(&plane.kinds)
+            .await
+            .map_err(|e| CliError::failed(format!("cannot write the default roles and bindings: {e}")))?;
+        authorizer.refresh();
+        let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
+        authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
+        tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
+        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access));
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -64,7 +80,7 @@ impl Server {
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
-        let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone(), &admin_token).await?;
+        let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
         tokio::spawn(keep_certificates(pki.clone()));
@@ -156,6 +172,24 @@ async fn first_objects(kinds: &Kinds) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Who somebody is, and what they may do.
+fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Authorizer>, admin_token: &str) -> Result<Access, CliError> {
+    let shelves = plane.kinds.shelves.clone();
+    let issuer = format!("https://kubernetes.default.svc.{}", config.cluster.domain);
+    let keys = TokenKeys::new(pki.service_account_key_pem(), issuer).map_err(|e| CliError::usage(format!("pki/sa.key: {e}")))?;
+    let tokens = Arc::new(AccountTokens::new(keys, shelves.clone()));
+    let mut users: Vec<StaticUser> =
+        config.users.iter().map(|u| StaticUser { token: u.token.clone(), name: u.name.clone(), groups: u.groups.clone() }).collect();
+    users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
+    let providers: Vec<Arc<Provider>> = config.oidc.iter().cloned().map(Provider::new).collect();
+    for provider in &providers {
+        tokio::spawn(provider.clone().keep_keys());
+    }
+    let authenticator =
+        Authenticator::new(users).with_accounts(tokens.clone()).with_bootstrap_tokens(shelves.shelf("secrets")).with_providers(providers);
+    Ok(Access { authenticator, authorizer, tokens })
+}
+
 fn documents(config: &Config, plane: &ControlPlane) -> Documents {
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     let server_address = format!("{}:{}", config.api.address, config.api.port);
@@ -169,12 +203,8 @@ async fn listen(
     plane: &ControlPlane,
     gateway: Arc<Gateway>,
     mesh: Arc<MeshServer>,
-    admin_token: &str,
 ) -> Result<Listener, CliError> {
     let stop = CancellationToken::new();
-    let mut users: Vec<StaticUser> =
-        config.users.iter().map(|u| StaticUser { token: u.token.clone(), name: u.name.clone(), groups: u.groups.clone() }).collect();
-    users.push(StaticUser { token: admin_token.into(), name: "kubernetes-admin".into(), groups: vec![MASTERS.into()] });
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
         proxy: Proxy::new(gateway.clone()),
@@ -182,7 +212,6 @@ async fn listen(
         audit: open_audit(config, data_dir)?,
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
         gateway,
-        authenticator: Authenticator::new(users),
         stop: stop.clone(),
     });
     let listener = ListenerConfig {

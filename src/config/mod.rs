@@ -23,6 +23,8 @@ pub struct Config {
     pub node: Node,
     pub images: Images,
     pub users: Vec<User>,
+    /// Issuers whose OpenID Connect tokens are taken.
+    pub oidc: Vec<Oidc>,
     pub log: Log,
 }
 
@@ -47,7 +49,16 @@ pub struct Api {
     pub workers: usize,
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
+    pub admission: Admission,
     pub audit: AuditLog,
+}
+
+/// Admission plugins, by upstream's names, that differ from upstream's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Admission {
+    pub enable: Vec<String>,
+    pub disable: Vec<String>,
 }
 
 /// The audit log; without a policy there is none.
@@ -144,6 +155,27 @@ pub struct User {
     pub groups: Vec<String>,
 }
 
+/// An issuer of OpenID Connect tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Oidc {
+    /// `https://…`, as the tokens say it.
+    pub issuer: String,
+    /// A token must be for one of these.
+    pub audiences: Vec<String>,
+    pub username_claim: String,
+    /// Unset: the issuer and `#`, but nothing for `email`. `-`: nothing.
+    pub username_prefix: Option<String>,
+    /// Empty: tokens say nothing about groups.
+    pub groups_claim: String,
+    pub groups_prefix: String,
+    /// Claims that must have these values.
+    pub required_claims: BTreeMap<String, String>,
+    /// The authority of the issuer's certificate, PEM. Empty: those that the system trusts.
+    pub ca_file: String,
+    pub signing_algorithms: Vec<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Log {
@@ -159,7 +191,14 @@ impl Default for Cluster {
 
 impl Default for Api {
     fn default() -> Self {
-        Api { address: IpAddr::from([127, 0, 0, 1]), port: 6443, workers: 2, names: Vec::new(), audit: AuditLog::default() }
+        Api {
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: 6443,
+            workers: 2,
+            names: Vec::new(),
+            admission: Admission::default(),
+            audit: AuditLog::default(),
+        }
     }
 }
 
@@ -185,6 +224,22 @@ impl Default for Network {
 impl Default for Node {
     fn default() -> Self {
         Node { name: String::new(), address: None, bridge: String::new(), cgroup: String::new(), max_pods: 110, labels: BTreeMap::new() }
+    }
+}
+
+impl Default for Oidc {
+    fn default() -> Self {
+        Oidc {
+            issuer: String::new(),
+            audiences: Vec::new(),
+            username_claim: "sub".into(),
+            username_prefix: None,
+            groups_claim: String::new(),
+            groups_prefix: String::new(),
+            required_claims: BTreeMap::new(),
+            ca_file: String::new(),
+            signing_algorithms: vec!["RS256".into()],
+        }
     }
 }
 
@@ -231,6 +286,15 @@ impl Config {
         for (i, user) in self.users.iter().enumerate() {
             if user.name.is_empty() || user.token.len() < 8 {
                 return wrong(&format!("users[{i}]"), "needs a name, and a token of at least 8 characters".into());
+            }
+        }
+        for (i, oidc) in self.oidc.iter().enumerate() {
+            if !oidc.issuer.starts_with("https://") || oidc.audiences.is_empty() {
+                return wrong(&format!("oidc[{i}]"), "needs an issuer that begins with https://, and audiences".into());
+            }
+            let known = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512"];
+            if let Some(other) = oidc.signing_algorithms.iter().find(|a| !known.contains(&a.as_str())) {
+                return wrong(&format!("oidc[{i}].signingAlgorithms"), format!("{other} is none of {}", known.join(", ")));
             }
         }
         Ok(())

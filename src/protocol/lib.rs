@@ -1,9 +1,13 @@
 //! What goes over a wire in Impresario: Kubernetes objects, their schema, patches and selectors, and mesh envelopes.
+pub mod apply;
+pub mod authority;
 pub mod cel;
+pub mod cel_syntax;
 pub mod codec;
 pub mod discovery;
 pub mod interned;
 pub mod jsonpath;
+pub mod legacy;
 pub mod light;
 pub mod mesh;
 pub mod meta;

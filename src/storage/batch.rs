@@ -127,6 +127,16 @@ impl Batch {
                     .map(|()| leaning)
                     .map_err(|error| Verdict::Guarded { error, leaning });
             }
+            Op::Amend(amend) => {
+                let leaning = matches!(seen, Seen::Staged(_));
+                let Some(entry) = found else { return Ok(leaning) };
+                let amended = isolated("an amendment", || amend(entry))
+                    .unwrap_or_else(|| Err(ApiError::internal("a dependent change could not be computed")));
+                match amended.map_err(|error| Verdict::Guarded { error, leaning })? {
+                    Some(draft) => (draft, false),
+                    None => return Ok(leaning),
+                }
+            }
         };
         let at = self.writes.len();
         let before = self.overlay.entry(shelf.name.clone()).or_default().insert(key.clone(), at);

@@ -37,7 +37,13 @@ pub enum Op {
     Delete(Draft),
     /// Writes nothing: the rest of the commit depends on this.
     Check(Guard),
+    /// Writes what is made of the newest state in the batch. Nothing at the key: nothing to do.
+    Amend(Arc<Amendment>),
 }
+
+/// Makes the next state out of the newest one; `None` leaves it, an error refuses the whole commit. It runs on the committer
+/// thread: cheap, without waiting.
+pub type Amendment = dyn Fn(&Entry) -> Result<Option<Draft>, ApiError> + Send + Sync;
 
 /// A custom guard's function: what is at the key decides.
 pub type Condition = dyn Fn(Option<&Entry>) -> Result<(), ApiError> + Send + Sync;
@@ -64,7 +70,7 @@ pub struct Change {
     pub token: u64,
 }
 
-/// Where the outcome goes: one entry per `Put` and `Delete`, in order.
+/// Where the outcome goes: one entry per `Put` and `Delete`, and per `Amend` that wrote something, in order.
 pub type Reply = Box<dyn FnOnce(Result<Vec<Arc<Entry>>, CommitError>) + Send>;
 
 /// Changes that happen together or not at all. Later changes see earlier ones.

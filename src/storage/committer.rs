@@ -206,7 +206,7 @@ impl State {
 fn weight(commit: &Commit) -> usize {
     let body = |change: &Change| match &change.op {
         Op::Put(draft) | Op::Delete(draft) => draft.body.len(),
-        Op::Check(_) => 0,
+        Op::Check(_) | Op::Amend(_) => 0,
     };
     commit.changes.iter().map(body).sum()
 }

@@ -28,7 +28,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Change, Commit, CommitError, Draft, Expect, Guard, Op};
+pub use change::{Amendment, Change, Commit, CommitError, Draft, Expect, Guard, Op};
 pub use committer::{Committer, Stats};
 pub use entry::Entry;
 pub use hub::{Event, EventKind, Expired, Filter, Hub, Start};

@@ -7,6 +7,7 @@ mod lists;
 mod objects;
 mod races;
 mod refusals;
+mod removed;
 mod shapes;
 mod subresources;
 mod watches;

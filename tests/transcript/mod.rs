@@ -1,4 +1,5 @@
 //! What a newcomer types, typed by every stock kubectl on this machine.
+mod admission;
 mod custom;
 mod documents;
 mod objects;

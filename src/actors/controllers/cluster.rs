@@ -121,6 +121,7 @@ impl Writer for Cluster {
             None => Part::Main,
             Some("status") => Part::Status,
             Some("finalize") => Part::Finalize,
+            Some("approval") => Part::Approval,
             Some(other) => return Err(ApiError::internal(format!("controllers do not write {other}"))),
         };
         let mut body = patch.patch.clone();

@@ -2,6 +2,8 @@
 //!
 //! A controller sees the world through [`world::World`], says what shall be done as a [`plan::Plan`], and never acts
 //! itself: the [`executor`] carries out the few shared actions through a [`feed::Writer`].
+pub mod bootstrap;
+pub mod certificates;
 pub mod cluster;
 pub mod custom_resources;
 pub mod executor;
@@ -16,9 +18,11 @@ pub mod plan;
 pub mod pod_gc;
 pub mod pump;
 pub mod replication;
+pub mod resource_quota;
 pub mod runner;
 pub mod service_account;
 mod start;
+pub mod storage_protection;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;

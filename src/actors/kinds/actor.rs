@@ -1,7 +1,7 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
 use super::prepare::prepare_update;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
-use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages};
+use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages, tracking};
 use crate::actors::base::{Role, Scope};
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::light::Light;
@@ -193,7 +193,7 @@ impl KindActor {
                 } else {
                     self.settle(held, &removal.object, Outcome::Deleting)
                 };
-                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, None, Some(&old))?;
+                let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, Some(&removal.object), Some(&old))?;
                 decision.warnings = warnings;
                 Ok(decision)
             }
@@ -205,10 +205,11 @@ impl KindActor {
         let held = self.required(&edit.key)?;
         let old = self.kind.read(&held);
         let kind = self.kind.clone();
-        let (mut body, mut warnings) = stages::proposed(&kind, edit, &old)?;
+        let (mut body, mut warnings) = stages::proposed(&kind, edit, &old, writer)?;
         let attributes = attributes(&kind, Operation::Update, edit.part, &edit.key, writer);
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
-        let new = prepare_update(&kind, edit.part, &old, body)?;
+        let mut new = prepare_update(&kind, edit.part, &old, body)?;
+        tracking::merged(&kind, edit.part, &old, &mut new, writer);
         warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));
         let step = self.settle(held, &new, Outcome::Updated);
@@ -229,6 +230,8 @@ impl KindActor {
     ) -> Result<Decision, ApiError> {
         if let Step::Write(write) = &mut step {
             let attributes = attributes(&self.kind, operation, part, &write.state.key, writer);
+            // What goes for good is given back; what only waits for its end is still there.
+            let new = new.filter(|_| write.outcome != Outcome::Deleted);
             write.charges = self.admission.charges(&attributes, new, old)?;
         }
         Ok(Decision { step, warnings: Vec::new() })
@@ -352,7 +355,7 @@ pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, k
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
+        WriteOp::Edit(Edit { body: EditBody::Update(_) | EditBody::Tracked(_), .. }) | WriteOp::Put { .. } => "update",
         WriteOp::Edit(_) => "patch",
         WriteOp::Delete { .. } => "delete",
     }

@@ -55,7 +55,8 @@ pub trait Admission: Send + Sync {
     /// The server's own validating plugins; `object` is `None` for a delete. Answers warnings.
     fn validate(&self, attributes: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError>;
 
-    /// What has to be written in the same commit, or must hold in it: quotas.
+    /// What has to be written in the same commit, or must hold in it: quotas. `object` is `None` when the object goes for good,
+    /// be it by a delete or by an update that takes the last finalizer.
     fn charges(&self, attributes: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<Change>, ApiError>;
 
     /// Whether a webhook or a policy may have a say. Costs next to nothing when there are none.
@@ -131,6 +132,9 @@ impl Part {
             Part::Scale => "scale",
             Part::Binding => "binding",
             Part::Finalize => "finalize",
+            Part::Approval => "approval",
+            Part::EphemeralContainers => "ephemeralcontainers",
+            Part::Resize => "resize",
         }
     }
 }

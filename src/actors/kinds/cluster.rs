@@ -1,8 +1,9 @@
 //! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
+use super::tracking::Intent;
 use super::{
     DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
-    Writer, Written, begin_create, prepare_create, prepare_update, stages,
+    Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
 use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
@@ -68,8 +69,26 @@ impl Kinds {
 
     /// Creates an object from a decoded body; answers once it is durable.
     pub async fn create_as(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
+        begin_create(&served.kind, namespace, &mut body)?;
+        tracking::created(&served.kind, &mut body, writer);
+        self.create_begun(served, namespace, body, writer).await
+    }
+
+    /// Creates an object from a configuration that was applied to a name which nothing has.
+    async fn create_applied(&self, served: &Served, key: &ObjectKey, intent: &Intent<'_>, writer: &Writer) -> Result<Written, ApiError> {
+        let (mut body, record, warnings) = tracking::applied(&served.kind, Part::Main, None, intent, writer)?;
+        begin_create(&served.kind, &key.namespace, &mut body)?;
+        if let Some(record) = record {
+            record.finish(None, &mut body);
+        }
+        let mut written = self.create_begun(served, &key.namespace, body, writer).await?;
+        written.warnings.extend(warnings);
+        Ok(written)
+    }
+
+    /// The rest of a create: the body is defaulted and tracked.
+    async fn create_begun(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
         let kind = &served.kind;
-        begin_create(kind, namespace, &mut body)?;
         let given = |field: &str| body["metadata"][field].as_str().is_some_and(|t| !t.is_empty());
         let generated = !given("name") && given("generateName");
         let key = ObjectKey::new(namespace, body["metadata"]["name"].as_str().unwrap_or_default());
@@ -104,7 +123,8 @@ impl Kinds {
     ) -> Result<Written, ApiError> {
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
-        let object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        let mut object = prepare_create(&served.kind, body, &now, &uid, random)?;
+        (served.kind.rules.requester)(&mut object, &writer.user);
         let (key, _) = codec::meta_of(&object);
         let attributes = attributes(&served.kind, Operation::Create, Part::Main, &key, writer);
         let mut warnings = warnings.to_vec();
@@ -118,21 +138,26 @@ impl Kinds {
         Ok(written)
     }
 
-    /// Updates or patches an object, or one of its parts.
+    /// Updates or patches an object, or one of its parts. An apply creates what is not there; so does an update of some kinds.
     pub async fn edit_as(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
         let asks = self.admission.asks(&attributes(&served.kind, Operation::Update, edit.part, &edit.key, writer));
-        let create = edit.part == Part::Main && served.kind.rules.create_on_update;
-        let spare = match &edit.body {
-            EditBody::Update(body) if create => Some((edit.key.clone(), body.clone())),
-            _ => None,
-        };
+        let creates = edit.part == Part::Main
+            && match &edit.body {
+                EditBody::Update(body) => served.kind.rules.create_on_update && unversioned(body),
+                EditBody::Patch { patch: Patch::Apply { config, .. }, .. } => unversioned(config),
+                _ => false,
+            };
+        let spare = creates.then(|| edit.clone());
         let outcome =
             if asks { self.edit_asking(served, edit, writer).await } else { self.write(served, WriteOp::Edit(edit), writer).await };
-        match (outcome, spare) {
-            (Err(error), Some((key, body))) if error.code == 404 && unversioned(&body) => {
-                self.create_as(served, &key.namespace, *body, writer).await
+        let Some(edit) = spare.filter(|_| matches!(&outcome, Err(error) if error.code == 404)) else { return outcome };
+        match &edit.body {
+            EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
+                let intent = Intent { config, force: *force, validation: *validation };
+                self.create_applied(served, &edit.key, &intent, writer).await
             }
-            (outcome, _) => outcome,
+            EditBody::Update(body) => self.create_as(served, &edit.key.namespace, (**body).clone(), writer).await,
+            _ => outcome,
         }
     }
 
@@ -143,7 +168,7 @@ impl Kinds {
         for _ in 0..EDIT_TRIES {
             let held = self.held(served, &edit.key).await?;
             let old = kind.read(&held);
-            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old)?;
+            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old, writer)?;
             let attributes = attributes(kind, Operation::Update, edit.part, &edit.key, writer);
             warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
             let (mutated, more) = self.admission.ask_mutating(attributes, body, Some(&old)).await?;
@@ -153,7 +178,8 @@ impl Kinds {
                 body = redecoded(kind, body)?;
                 kind.default(&mut body);
             }
-            let new = prepare_update(kind, edit.part, &old, body)?;
+            let mut new = prepare_update(kind, edit.part, &old, body)?;
+            tracking::merged(kind, edit.part, &old, &mut new, writer);
             warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
             warnings.extend(self.admission.ask_validating(attributes, Some(&new), Some(&old)).await?.1);
             warnings.extend((kind.rules.warnings)(&new, Some(&old)));

@@ -1,11 +1,14 @@
 //! What a kind is: data and pure functions. Built-in ones are `static`; those of CustomResourceDefinitions are made at run time.
 use super::columns::Column;
 use super::custom::Reading;
+use crate::protocol::apply::Schema;
 use crate::protocol::codec::{Checked, Codec, DecodeError};
+use crate::protocol::legacy::Legacy;
 use crate::protocol::light::Light;
 use crate::protocol::names::{NameRule, name_is_subdomain};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::FieldError;
+use crate::protocol::user::User;
 use crate::storage::Entry;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -33,6 +36,8 @@ pub enum Body {
     Typed(&'static Codec),
     /// A CustomResourceDefinition does.
     Custom(Arc<dyn CustomBody>),
+    /// A version that Kubernetes has removed: bodies are converted, then checked by the codec of today's kind.
+    Legacy(&'static Legacy, &'static Codec),
 }
 
 /// A kind that is served besides the one that its objects are stored as: `events.k8s.io/v1` Events are stored as `v1` Events.
@@ -57,6 +62,8 @@ pub trait CustomBody: Send + Sync {
     fn row(&self, object: &Value, now: i64) -> Vec<Value>;
     /// Paths of `selectableFields`, without the leading dot.
     fn fields(&self) -> &[String];
+    /// How its objects are merged by server-side apply.
+    fn managed(&self) -> &Schema;
     /// Where the scale subresource finds its numbers, when there is one.
     fn scale(&self) -> Option<&ScalePaths>;
     /// How stored objects become objects of this version, and those of this version stored ones.
@@ -81,8 +88,12 @@ pub struct Rules {
     pub default: fn(&mut Value),
     /// What a creator may not set (status, mostly), and what the server sets.
     pub create: fn(&mut Value),
+    /// Writes down who asked for a new object, after `create`.
+    pub requester: fn(&mut Value, &User),
     /// Carries over what an updater may not change.
     pub update: fn(new: &mut Value, old: &Value),
+    /// The same for updates of `status`.
+    pub update_status: fn(new: &mut Value, old: &Value),
     pub validate: fn(&Value) -> Vec<FieldError>,
     pub validate_update: fn(new: &Value, old: &Value) -> Vec<FieldError>,
     /// Rules of the `status` subresource.
@@ -109,7 +120,9 @@ pub const PLAIN: Rules = Rules {
     name: name_is_subdomain,
     default: |_| {},
     create: |_| {},
+    requester: |_, _| {},
     update: |_, _| {},
+    update_status: |_, _| {},
     validate: |_| Vec::new(),
     validate_update: |_, _| Vec::new(),
     validate_status: |_, _| Vec::new(),
@@ -139,6 +152,7 @@ impl Kind {
         match &self.body {
             Body::Typed(codec) => codec.check(body),
             Body::Custom(custom) => custom.check(body),
+            Body::Legacy(legacy, codec) => legacy.check(codec, body),
         }
     }
 
@@ -154,6 +168,24 @@ impl Kind {
         (!findings.is_empty()).then(|| self.refused(format!("strict decoding error: {}", findings.join(", "))))
     }
 
+    /// Makes a stored object one as readers of this kind know it.
+    pub fn show(&self, object: &mut Value) {
+        if let Some(view) = self.view {
+            (view.from_stored)(object);
+        }
+        if let Body::Legacy(legacy, _) = &self.body {
+            legacy.downgrade(object);
+        }
+    }
+
+    /// What everybody who uses this version is told, when Kubernetes has removed it.
+    pub fn deprecation(&self) -> Option<String> {
+        match &self.body {
+            Body::Legacy(legacy, _) => Some(legacy.warning()),
+            _ => None,
+        }
+    }
+
     fn refused(&self, problem: String) -> DecodeError {
         let Resource { kind, version, .. } = self.resource;
         DecodeError::Object { found: kind.into(), version: version.into(), kind, problem }
@@ -162,7 +194,7 @@ impl Kind {
     /// Fills in defaults.
     pub fn default(&self, object: &mut Value) {
         match &self.body {
-            Body::Typed(_) => (self.rules.default)(object),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.default)(object),
             Body::Custom(custom) => custom.default(object),
         }
     }
@@ -170,7 +202,7 @@ impl Kind {
     /// The findings about a new object.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => (self.rules.validate)(object),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.validate)(object),
             Body::Custom(custom) => custom.validate(object, None),
         }
     }
@@ -178,7 +210,7 @@ impl Kind {
     /// The findings about an object's next state, those of [`Kind::validate`] among them.
     pub fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => {
+            Body::Typed(_) | Body::Legacy(..) => {
                 let mut errors = (self.rules.validate)(new);
                 errors.extend((self.rules.validate_update)(new, old));
                 errors
@@ -190,14 +222,14 @@ impl Kind {
     /// The findings about an update of `status`.
     pub fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         match &self.body {
-            Body::Typed(_) => (self.rules.validate_status)(new, old),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.validate_status)(new, old),
             Body::Custom(custom) => custom.validate(new, Some(old)),
         }
     }
 
     pub fn columns(&self) -> &[Column] {
         match &self.body {
-            Body::Typed(_) => self.columns,
+            Body::Typed(_) | Body::Legacy(..) => self.columns,
             Body::Custom(custom) => custom.columns(),
         }
     }
@@ -207,6 +239,11 @@ impl Kind {
         match &self.body {
             Body::Typed(_) => (self.row)(object, now),
             Body::Custom(custom) => custom.row(object, now),
+            Body::Legacy(legacy, _) => {
+                let mut today = object.clone();
+                legacy.upgrade(&mut today);
+                (self.row)(&today, now)
+            }
         }
     }
 
@@ -214,7 +251,7 @@ impl Kind {
     pub fn fields(&self) -> Vec<&str> {
         let mut fields = vec!["metadata.name", "metadata.namespace"];
         match &self.body {
-            Body::Typed(_) => fields.extend(self.rules.fields),
+            Body::Typed(_) | Body::Legacy(..) => fields.extend(self.rules.fields),
             Body::Custom(custom) => fields.extend(custom.fields().iter().map(String::as_str)),
         }
         fields
@@ -223,7 +260,7 @@ impl Kind {
     /// The value of one of [`Kind::fields`].
     pub fn field(&self, entry: &Entry, path: &str) -> Option<String> {
         match &self.body {
-            Body::Typed(_) => (self.rules.field)(entry, path),
+            Body::Typed(_) | Body::Legacy(..) => (self.rules.field)(entry, path),
             Body::Custom(_) => field_by_path(entry, path),
         }
     }
@@ -242,11 +279,19 @@ impl Kind {
         self.view.is_some() || self.reading().is_some_and(|reading| reading.converts())
     }
 
+    /// For kinds of definitions: how their objects are merged by server-side apply.
+    pub fn custom_schema(&self) -> Option<&Schema> {
+        match &self.body {
+            Body::Custom(custom) => Some(custom.managed()),
+            Body::Typed(_) | Body::Legacy(..) => None,
+        }
+    }
+
     /// For kinds of definitions: how stored objects are shown in this version.
     pub fn reading(&self) -> Option<&Arc<Reading>> {
         match &self.body {
             Body::Custom(custom) => Some(custom.reading()),
-            Body::Typed(_) => None,
+            Body::Typed(_) | Body::Legacy(..) => None,
         }
     }
 
@@ -254,7 +299,7 @@ impl Kind {
     pub fn scale_paths(&self) -> Cow<'_, ScalePaths> {
         let custom = match &self.body {
             Body::Custom(custom) => custom.scale(),
-            Body::Typed(_) => None,
+            Body::Typed(_) | Body::Legacy(..) => None,
         };
         custom.map_or_else(|| Cow::Owned(ScalePaths::workload()), Cow::Borrowed)
     }

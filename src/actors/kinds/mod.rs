@@ -2,25 +2,51 @@
 //! columns. No handler is written per kind. Each API group is a folder, each kind a file.
 mod actor;
 mod admission;
+pub mod admissionregistration;
 pub mod apiextensions;
+pub mod apiregistration;
 mod apps;
+mod autoscaling;
+mod batch;
+pub mod certificates;
 mod cluster;
 mod columns;
 mod coordination;
 mod core;
 pub mod custom;
+mod discovery;
+mod dynamic_resources;
+mod events;
+mod fields;
+mod findings;
+pub mod flowcontrol;
 mod kind;
+mod legacy;
 mod merge_parts;
+mod networking;
+mod node;
+mod policy;
 mod prepare;
+mod rbac;
 mod remove;
 mod scale;
+mod scheduling;
 mod stages;
+mod storage;
 mod table;
+mod tracking;
 mod write;
 
 #[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod tests;
 
+pub use self::core::component_status;
+pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
+pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
 pub use cluster::WriteLimits;
@@ -34,5 +60,29 @@ pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, P
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.
 pub fn all() -> Vec<&'static Kind> {
-    [core::KINDS, apps::KINDS, apiextensions::KINDS, coordination::KINDS].concat()
+    let today = [
+        core::KINDS,
+        admissionregistration::KINDS,
+        apiextensions::KINDS,
+        apiregistration::KINDS,
+        apps::KINDS,
+        autoscaling::KINDS,
+        batch::KINDS,
+        certificates::KINDS,
+        coordination::KINDS,
+        discovery::KINDS,
+        dynamic_resources::KINDS,
+        events::KINDS,
+        flowcontrol::KINDS,
+        networking::KINDS,
+        node::KINDS,
+        policy::KINDS,
+        rbac::KINDS,
+        scheduling::KINDS,
+        storage::KINDS,
+    ]
+    .concat();
+    // Last, so that a name means today's kind wherever the first one counts.
+    let legacy = legacy::kinds(&today);
+    [today, legacy].concat()
 }

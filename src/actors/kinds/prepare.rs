@@ -88,19 +88,25 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             }
             new
         }
-        Part::Scale | Part::Binding => super::merge_parts::merge(kind, part, old, &body)?,
+        _ => super::merge_parts::merge(kind, part, old, &body)?,
     };
     kind.default(&mut new);
     if part == Part::Main {
         (kind.rules.update)(&mut new, old);
+    }
+    if part == Part::Status {
+        (kind.rules.update_status)(&mut new, old);
     }
     if kind.rules.generation && specification_changed(old, &new) {
         let next = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata(&mut new).insert("generation".into(), next.into());
     }
     let mut errors = validation::object_meta_update(&new, old);
-    if part == Part::Main || part == Part::Scale {
+    if matches!(part, Part::Main | Part::Scale) {
         errors.extend(kind.validate_update(&new, old));
+    }
+    if matches!(part, Part::EphemeralContainers | Part::Resize) {
+        errors.extend(kind.validate(&new));
     }
     if part == Part::Status {
         errors.extend(kind.validate_status(&new, old));

@@ -1,20 +1,31 @@
 //! An edit on its way to the store, as far as it can be told without asking anybody: what the patch makes of the object.
 use super::actor::decode_error;
-use super::{Edit, EditBody, FieldValidation, Kind, Part, Patch, scale_of};
+use super::tracking::{self, Intent};
+use super::{Edit, EditBody, FieldValidation, Kind, Part, Patch, Writer, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::patch::{self, PatchError};
 use crate::protocol::status::ApiError;
 use serde_json::Value;
 
-/// What an edit wants `old` to be: patched, decoded and defaulted, not yet admitted. With it what nobody knew in the patch.
-pub fn proposed(kind: &Kind, edit: &Edit, old: &Value) -> Result<(Value, Vec<String>), ApiError> {
+/// What an edit wants `old` to be: patched, decoded, defaulted and with its fields' managers recorded, not yet admitted. With it what
+/// nobody knew in the patch.
+pub fn proposed(kind: &Kind, edit: &Edit, old: &Value, writer: &Writer) -> Result<(Value, Vec<String>), ApiError> {
     let (mut body, warnings) = match &edit.body {
         EditBody::Update(body) => ((**body).clone(), Vec::new()),
+        EditBody::Tracked(body) => return Ok(((**body).clone(), Vec::new())),
+        EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
+            let intent = Intent { config, force: *force, validation: *validation };
+            let (object, _, warnings) = tracking::applied(kind, edit.part, Some(old), &intent, writer)?;
+            // What a Scale comes to is told by its replicas; the managers are recorded when they are merged.
+            let object = if edit.part == Part::Scale { scale_of(kind, &object) } else { object };
+            return Ok((object, warnings));
+        }
         EditBody::Patch { patch, validation } => patched(kind, edit.part, old, patch, *validation)?,
     };
     if matches!(edit.part, Part::Main | Part::Status) {
         kind.default(&mut body);
     }
+    tracking::edited(kind, edit.part, old, &mut body, writer);
     Ok((body, warnings))
 }
 
@@ -27,6 +38,7 @@ fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: Fiel
         Patch::Json(patch) => patch::apply_json(target, patch),
         Patch::Merge(patch) => patch::apply_merge(target, patch),
         Patch::Strategic(patch) => patch::apply_strategic(target, patch, schema),
+        Patch::Apply { .. } => return Err(ApiError::internal("an apply is no patch of the object")),
     };
     let patched = patched.map_err(|e| patch_error(kind, old, e))?;
     let checked = if part == Part::Scale { SCALE.check_value(&patched) } else { kind.check_value(&patched) };

@@ -10,12 +10,12 @@ fn now() -> Timestamp {
     NOW.parse().expect("a time")
 }
 
-fn kind(name: &str) -> &'static Kind {
+pub(super) fn kind(name: &str) -> &'static Kind {
     all().into_iter().find(|k| k.resource.kind == name).expect("a kind that is served")
 }
 
 /// The body decoded and made ready as `create` would.
-fn create(name: &str, body: Value) -> Result<Value, ApiError> {
+pub(super) fn create(name: &str, body: Value) -> Result<Value, ApiError> {
     let kind = kind(name);
     let checked = kind.check(body.to_string().as_bytes()).expect("a body of that kind");
     let namespace = if kind.resource.namespaced { "ns" } else { "" };
@@ -25,16 +25,29 @@ fn create(name: &str, body: Value) -> Result<Value, ApiError> {
 }
 
 /// The same, stored as revision 7.
-fn stored(name: &str, body: Value) -> Value {
+pub(super) fn stored(name: &str, body: Value) -> Value {
     let mut object = create(name, body).expect("a good body");
     object["metadata"]["resourceVersion"] = "7".into();
     object
 }
 
-fn update(name: &str, part: Part, old: &Value, change: impl FnOnce(&mut Value)) -> Result<Value, ApiError> {
+pub(super) fn update(name: &str, part: Part, old: &Value, change: impl FnOnce(&mut Value)) -> Result<Value, ApiError> {
     let mut body = old.clone();
     change(&mut body);
     prepare_update(kind(name), part, old, body)
+}
+
+/// The findings about a body, or none when it is good.
+pub(super) fn findings(result: Result<Value, ApiError>) -> Vec<String> {
+    let details = result.err().and_then(|e| e.details);
+    details.map(|d| d.causes.into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect()).unwrap_or_default()
+}
+
+/// Defaulting what was defaulted already changes nothing.
+pub(super) fn settled(name: &str, object: &Value) {
+    let mut again = object.clone();
+    kind(name).default(&mut again);
+    assert_eq!(again, *object, "{name}");
 }
 
 fn pod_body() -> Value {
@@ -65,7 +78,6 @@ fn a_creator_sets_no_system_field() {
     assert!(meta.get("deletionTimestamp").is_none() && meta.get("deletionGracePeriodSeconds").is_none() && meta.get("selfLink").is_none());
     assert!(meta["name"].as_str().is_some_and(|n| n.starts_with("p-") && n.len() == 7), "{meta}");
     assert_eq!(object["status"], json!({ "phase": "Pending", "qosClass": "BestEffort" }));
-    assert_eq!(object["spec"]["serviceAccountName"], "default");
 }
 
 #[test]
@@ -110,7 +122,8 @@ fn the_generation_counts_changes_of_the_specification() {
 #[test]
 fn what_an_update_may_not_do_is_said() {
     let map = stored("ConfigMap", json!({ "metadata": { "name": "m" }, "immutable": true, "data": { "a": "1" } }));
-    let pod = stored("Pod", pod_body());
+    let mut pod = stored("Pod", pod_body());
+    pod["spec"]["tolerations"] = json!([{ "key": "k", "operator": "Exists" }]);
     let set = stored("ReplicaSet", replica_set());
     let mut node = stored("Node", json!({ "metadata": { "name": "n" } }));
     node["spec"]["podCIDR"] = "10.0.0.0/24".into();
@@ -122,7 +135,13 @@ fn what_an_update_may_not_do_is_said() {
         ("ConfigMap", &map, |o| o["metadata"]["resourceVersion"] = "6".into(), 409, "the object has been modified"),
         ("ConfigMap", &map, |o| o["metadata"]["uid"] = "other".into(), 409, "Precondition failed: UID in precondition: other"),
         ("Pod", &pod, |o| o["spec"]["nodeName"] = "n".into(), 422, "spec: Forbidden: pod updates may not change fields other than"),
-        ("Pod", &pod, |o| o["spec"]["tolerations"] = json!([]), 422, "spec: Forbidden: pod updates may not change"),
+        (
+            "Pod",
+            &pod,
+            |o| o["spec"]["tolerations"] = json!([]),
+            422,
+            "spec.tolerations: Forbidden: existing toleration can not be modified",
+        ),
         (
             "ReplicaSet",
             &set,

@@ -46,6 +46,8 @@ pub struct Edit {
 pub enum EditBody {
     /// A decoded body.
     Update(Box<Value>),
+    /// A decoded body in which the managers of its fields are recorded already.
+    Tracked(Box<Value>),
     Patch {
         patch: Patch,
         validation: FieldValidation,
@@ -70,6 +72,12 @@ pub enum Part {
     Binding,
     /// `namespaces/finalize`: changes `spec.finalizers` only.
     Finalize,
+    /// `certificatesigningrequests/approval`: changes `status.conditions` only.
+    Approval,
+    /// `pods/ephemeralcontainers`
+    EphemeralContainers,
+    /// `pods/resize`: resources of running containers.
+    Resize,
 }
 
 /// A patch, parsed as far as its type allows without the object.
@@ -78,6 +86,12 @@ pub enum Patch {
     Json(Value),
     Merge(Value),
     Strategic(Value),
+    /// Server-side apply.
+    Apply {
+        config: Value,
+        /// Take over what others manage.
+        force: bool,
+    },
 }
 
 /// `metav1.DeleteOptions`.

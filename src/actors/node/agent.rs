@@ -160,6 +160,7 @@ pub fn start_agent(
         runtime: runtime.clone(),
         control: control.clone(),
         events,
+        tokens: super::tokens::Tokens::default(),
     });
     background(mailbox, &config, runtime, control, arbiter);
     let keep = Arc::new(Mutex::new(Kept::default()));

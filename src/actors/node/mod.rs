@@ -35,6 +35,7 @@ mod state;
 mod stats;
 mod status;
 mod streams;
+mod tokens;
 mod volumes;
 mod watch;
 

@@ -18,6 +18,8 @@ pub struct References {
     namespace: String,
     config_maps: BTreeMap<String, Option<Data>>,
     secrets: BTreeMap<String, Option<Data>>,
+    /// Tokens by volume and path.
+    tokens: BTreeMap<(String, String), String>,
 }
 
 /// Names of ConfigMaps and Secrets.
@@ -59,6 +61,16 @@ impl References {
             references.secrets.insert(name, data);
         }
         Ok(references)
+    }
+
+    /// Keeps the token that a volume projects to a path.
+    pub fn put_token(&mut self, volume: &str, path: &str, token: String) {
+        self.tokens.insert((volume.into(), path.into()), token);
+    }
+
+    /// The token that a volume projects to a path.
+    pub fn token(&self, volume: &str, path: &str) -> Option<&str> {
+        self.tokens.get(&(volume.to_string(), path.to_string())).map(String::as_str)
     }
 
     /// A ConfigMap's data; `None` when it is missing and may be.

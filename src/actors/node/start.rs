@@ -25,6 +25,7 @@ pub struct Surroundings {
     pub runtime: Arc<dyn Runtime>,
     pub control: Arc<dyn ControlPlane>,
     pub events: Events,
+    pub tokens: super::tokens::Tokens,
 }
 
 impl Surroundings {
@@ -56,7 +57,7 @@ pub async fn refresh_volumes(around: &Surroundings, object: &PodObject) -> Resul
 }
 
 async fn volumes(around: &Surroundings, object: &PodObject, only_files: bool) -> Result<BTreeMap<String, PathBuf>, RuntimeError> {
-    super::volumes::prepare(object, &around.places, &around.facts(object, None), &*around.control, only_files).await
+    super::volumes::prepare(object, &around.places, &around.facts(object, None), &*around.control, &around.tokens, only_files).await
 }
 
 /// A container that runs.

@@ -5,6 +5,7 @@ use super::env::{Facts, pod_field, resource_field};
 use super::object::PodObject;
 use super::references::{Data, Names, References};
 use super::spec::Places;
+use super::tokens::Tokens;
 use crate::protocol::quantity::Quantity;
 use crate::runtime::api::{Result, RuntimeError};
 use crate::runtime::volumes::{self, HostPathType, Medium};
@@ -39,13 +40,15 @@ pub async fn prepare(
     places: &Places,
     facts: &Facts,
     control: &dyn ControlPlane,
+    tokens: &Tokens,
     only_files: bool,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let mut volumes = object.spec.volumes.clone().unwrap_or_default();
     volumes.retain(|v| !only_files || follows_objects(v));
     let names = names(&volumes);
     let fetched = References::fetch(control, &object.namespace, names).await;
-    let references = fetched.map_err(|e| RuntimeError::new(FAILED_MOUNT, e))?;
+    let mut references = fetched.map_err(|e| RuntimeError::new(FAILED_MOUNT, e))?;
+    fetch_tokens(object, &volumes, control, tokens, &mut references).await?;
     let mut contents = Vec::with_capacity(volumes.len());
     for volume in &volumes {
         let content = content(object, volume, facts, &references).map_err(|why| failed(&volume.name, why))?;
@@ -54,6 +57,25 @@ pub async fn prepare(
     let (root, group) = (places.pod(&object.uid), fs_group(object));
     let written = tokio::task::spawn_blocking(move || write(&root, contents, group)).await;
     written.map_err(|e| RuntimeError::new(FAILED_MOUNT, e))?
+}
+
+/// Gets the tokens that volumes project.
+async fn fetch_tokens(
+    object: &PodObject,
+    volumes: &[Volume],
+    control: &dyn ControlPlane,
+    tokens: &Tokens,
+    references: &mut References,
+) -> Result<()> {
+    for volume in volumes {
+        let sources = volume.projected.iter().flat_map(|p| p.sources.iter().flatten());
+        for projection in sources.filter_map(|s| s.service_account_token.as_ref()) {
+            let token = tokens.get(control, object, projection).await;
+            let token = token.map_err(|e| failed(&volume.name, format!("failed to fetch token: {e}")))?;
+            references.put_token(&volume.name, &projection.path, token);
+        }
+    }
+    Ok(())
 }
 
 fn failed(volume: &str, why: impl std::fmt::Display) -> RuntimeError {
@@ -117,7 +139,7 @@ pub fn content(object: &PodObject, volume: &Volume, facts: &Facts, references: &
         let mode = projected.default_mode.unwrap_or(MODE);
         let mut files = Files::new();
         for source in projected.sources.iter().flatten() {
-            files.extend(projection(object, source, mode, facts, references)?);
+            files.extend(projection(object, &volume.name, source, mode, facts, references)?);
         }
         return Ok(Content::Files(files));
     }
@@ -126,6 +148,7 @@ pub fn content(object: &PodObject, volume: &Volume, facts: &Facts, references: &
 
 fn projection(
     object: &PodObject,
+    volume: &str,
     source: &VolumeProjection,
     mode: i32,
     facts: &Facts,
@@ -144,8 +167,11 @@ fn projection(
     if let Some(downward) = &source.downward_api {
         return fields(object, downward.items.as_deref().unwrap_or_default(), mode, facts);
     }
-    let what = if source.service_account_token.is_some() { "serviceAccountToken" } else { "this source of a projected volume" };
-    Err(format!("{what} is not implemented"))
+    if let Some(token) = &source.service_account_token {
+        let bytes = references.token(volume, &token.path).ok_or_else(|| "its token was not fetched".to_string())?;
+        return Ok(Files::from([(token.path.clone(), (bytes.as_bytes().to_vec(), bits(mode)))]));
+    }
+    Err("this source of a projected volume is not implemented".into())
 }
 
 fn bits(mode: i32) -> u32 {

@@ -1,9 +1,11 @@
 //! Everything that is not an object: discovery, OpenAPI, version, health, metrics.
 use super::gateway::{Answer, ApiRequest};
+use super::reviews::VIRTUAL;
 use crate::actors::kinds::Kinds;
 use crate::actors::kinds::apiextensions::SHELF;
 use crate::actors::kinds::custom::models_of;
 use crate::protocol::discovery::{self, Body, wants_aggregated};
+use crate::protocol::legacy;
 use crate::protocol::openapi::{Document, ListRule, OpenApi, V2_PROTOBUF, V2_PROTOBUF_ANSWER};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
@@ -19,7 +21,7 @@ pub struct Documents {
     kinds: Arc<Kinds>,
     rules: ListRules,
     /// Addresses for `/api`'s `serverAddressByClientCIDRs`.
-    server_address: String,
+    pub(super) server_address: String,
     /// Whether the server is ready, and the text of `/metrics`.
     health: Arc<dyn Health>,
     surface: ArcSwapOption<Surface>,
@@ -55,10 +57,13 @@ impl Documents {
         if let Some(surface) = self.surface.load_full().filter(|s| s.generation == generation) {
             return surface;
         }
-        let resources: Vec<Resource> = self.kinds.iter().map(|served| served.kind.resource.clone()).collect();
+        let stored = self.kinds.iter().map(|served| served.kind.resource.clone());
+        let resources: Vec<Resource> = stored.chain(VIRTUAL.iter().cloned()).collect();
         let definitions = self.kinds.by_shelf(SHELF).map(|served| served.shelf.snapshot());
         let custom = definitions.iter().flat_map(|s| s.iter()).flat_map(|entry| models_of(&entry.parse())).collect();
-        let openapi = OpenApi::new(&resources, custom, Box::new(self.rules), &git_version());
+        // Versions that Kubernetes has removed have no schema to publish.
+        let described = resources.iter().filter(|r| !legacy::is_removed(r));
+        let openapi = OpenApi::new(described, custom, Box::new(self.rules), &git_version());
         let surface = Arc::new(Surface { generation, resources, openapi });
         self.surface.store(Some(surface.clone()));
         surface

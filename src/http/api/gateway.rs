@@ -5,7 +5,8 @@ use super::options::Query;
 use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
 use crate::actors::kinds::{Kinds, Served};
-use crate::http::auth::{Action, User, authorize};
+use crate::http::auth::{Access, Action, User};
+use crate::protocol::legacy;
 use crate::protocol::status::ApiError;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -65,11 +66,12 @@ pub(super) struct Call<'a> {
 pub struct Gateway {
     pub kinds: Arc<Kinds>,
     pub documents: Documents,
+    pub access: Arc<Access>,
 }
 
 impl Gateway {
-    pub fn new(kinds: Arc<Kinds>, documents: Documents) -> Self {
-        Gateway { kinds, documents }
+    pub fn new(kinds: Arc<Kinds>, documents: Documents, access: Arc<Access>) -> Self {
+        Gateway { kinds, documents, access }
     }
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
@@ -82,7 +84,10 @@ impl Gateway {
     pub async fn handle_at(&self, user: &Arc<User>, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
         match path {
             RequestPath::Other => {
-                authorize(user, &Action::path(&request.method, &request.path))?;
+                self.access.authorize(user, &Action::path(&request.method, &request.path))?;
+                if let Some(answer) = self.issuer_document(&request) {
+                    return Ok(Reply::Whole(answer));
+                }
                 self.documents.answer(&request).map(Reply::Whole)
             }
             RequestPath::Resource(target) => self.resource(user, &request, target).await,
@@ -93,11 +98,14 @@ impl Gateway {
         let query = &Query::parse(&request.query)?;
         let verb = verb_of(&request.method, &target, query)?;
         // Rights come first: whether something exists is nothing for strangers.
-        authorize(user, &Action::resource(verb, &target))?;
+        self.access.authorize(user, &Action::resource(verb, &target, query))?;
+        if let Some(answer) = self.review(user, request, query, &target, verb)? {
+            return Ok(Reply::Whole(answer));
+        }
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
         let call = Call { served: &served, request, query, target: &target, user };
-        match verb {
+        let reply = match verb {
             "get" => self.get(&served, request, query, &target).map(Reply::Whole),
             "list" => self.list(&served, request, query, &target).map(Reply::Whole),
             "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
@@ -107,13 +115,16 @@ impl Gateway {
             "delete" => self.delete(&call).await.map(Reply::Whole),
             "deletecollection" => self.delete_collection(&call).await.map(Reply::Whole),
             other => Err(ApiError::method_not_supported(&target.group, &target.resource, other)),
-        }
+        };
+        reply.map(|reply| warned(reply, served.kind.deprecation()))
     }
 
     /// The kind behind a path, or the plain 404 that upstream answers for paths it does not know.
     pub fn find(&self, target: &Target) -> Result<Arc<Served>, ApiError> {
         let found = self.kinds.find_version(&target.group, &target.version, &target.resource);
-        found.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))
+        let why =
+            || legacy::gone(&target.group, &target.version, &target.resource).unwrap_or("the server could not find the requested resource");
+        found.ok_or_else(|| ApiError::new(404, "NotFound", why()))
     }
 
     fn check_shape(&self, served: &Served, target: &Target, verb: &str) -> Result<(), ApiError> {
@@ -136,6 +147,17 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+/// The reply with one more warning, before the others.
+fn warned(mut reply: Reply, warning: Option<String>) -> Reply {
+    if let Some(warning) = warning {
+        match &mut reply {
+            Reply::Whole(answer) => answer.warnings.insert(0, warning),
+            Reply::Watch(stream) => stream.warnings.insert(0, warning),
+        }
+    }
+    reply
 }
 
 /// The API verb of a request.
@@ -168,8 +190,9 @@ impl Gateway {
         let served = self.kinds.find(group, resource);
         let served = served.ok_or_else(|| ApiError::new(404, "NotFound", "the server could not find the requested resource"))?;
         let target = Target { group: group.into(), resource: resource.into(), namespace: namespace.into(), ..Default::default() };
-        authorize(user, &Action::resource("watch", &target))?;
-        let selection = Selection::parse(&served.kind, namespace, "", &Query::of(query))?;
+        let query = Query::of(query);
+        self.access.authorize(user, &Action::resource("watch", &target, &query))?;
+        let selection = Selection::parse(&served.kind, namespace, "", &query)?;
         Ok((served, selection))
     }
 }

@@ -1,6 +1,7 @@
 //! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
 //! both stand in front of this one gateway.
 mod documents;
+mod eviction;
 mod gateway;
 mod list;
 mod metrics;
@@ -8,6 +9,7 @@ mod options;
 mod path;
 mod read;
 mod render;
+mod reviews;
 mod server;
 mod view;
 mod watch;
@@ -17,7 +19,8 @@ pub use documents::{Documents, Health, git_version};
 pub use gateway::{ApiRequest, Gateway, Reply};
 pub use metrics::metrics_text;
 pub use options::Query;
-pub use path::{RequestPath, Target, parse_path};
+pub use path::{RequestPath, Target, decode as unescape_path, parse_path};
+pub use reviews::VIRTUAL;
 pub use server::{ServerState, app};
 pub use watch::WatchStream;
 

@@ -66,7 +66,7 @@ pub fn parse_path(path: &str) -> Result<RequestPath, ApiError> {
 }
 
 /// Decodes `%XX`; in queries, `+` as well, is the caller's business.
-pub(super) fn decode(part: &str) -> Result<Cow<'_, str>, ApiError> {
+pub fn decode(part: &str) -> Result<Cow<'_, str>, ApiError> {
     if !part.contains('%') {
         return Ok(Cow::Borrowed(part));
     }

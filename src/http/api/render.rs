@@ -2,6 +2,7 @@
 use super::gateway::Answer;
 use super::options::Query;
 use crate::actors::kinds::{Kind, Outcome};
+use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{
     Encoding, IncludeObject, ListMeta, Media, MetaVersion, Offer, RowObject, Shape, TableWriter, negotiate, partial_object,
@@ -22,7 +23,8 @@ pub fn media(accept: &str) -> Result<Media, ApiError> {
     if matches!(accept, "" | "application/json" | "*/*" | "application/json, */*") {
         return Ok(Media { encoding: Encoding::Json, shape: Shape::Object, pretty: false });
     }
-    Ok(negotiate(accept, OBJECTS)?)
+    // JSON wherever the client takes it, which costs nothing here; protobuf for those who take nothing else.
+    negotiate(accept, OBJECTS).or_else(|_| negotiate(accept, Offer { protobuf: true, ..OBJECTS })).map_err(ApiError::from)
 }
 
 /// One object.
@@ -46,7 +48,7 @@ pub fn object(kind: &Kind, entry: &Entry, accept: &str, query: &Query, code: u16
 
 /// A document that is no stored object: Scale, Status.
 pub fn document(code: u16, value: &Value, accept: &str) -> Result<Answer, ApiError> {
-    let media = negotiate(accept, Offer { yaml: true, protobuf: false, shapes: true })?;
+    let media = media(accept)?;
     encoded(code, value.to_string().into(), media)
 }
 
@@ -57,6 +59,11 @@ pub fn encoded(code: u16, body: Bytes, media: Media) -> Result<Answer, ApiError>
             let value: Value = serde_json::from_slice(&body).map_err(ApiError::internal)?;
             let text = serde_yaml::to_string(&value).map_err(ApiError::internal)?;
             Ok(Answer { code, content_type: "application/yaml", body: text.into(), ..Default::default() })
+        }
+        Encoding::Protobuf => {
+            let value: Value = serde_json::from_slice(&body).map_err(ApiError::internal)?;
+            let bytes = protobuf::from_json(&value).map_err(|e| ApiError::new(406, "NotAcceptable", e.to_string()))?;
+            Ok(Answer { code, content_type: protobuf::MEDIA_TYPE, body: bytes.into(), ..Default::default() })
         }
         _ if media.pretty => {
             let value: Value = serde_json::from_slice(&body).map_err(ApiError::internal)?;

@@ -5,7 +5,7 @@ use super::path::{RequestPath, parse_path};
 use super::watch::WatchStream;
 use super::{MAX_BODY, gateway};
 use crate::http::audit::{Audit, Record, Request};
-use crate::http::auth::{Action, Authenticator, User, authorize};
+use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
 use crate::http::overload::Overload;
@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 /// What every worker shares.
 pub struct ServerState {
     pub gateway: Arc<Gateway>,
-    pub authenticator: Authenticator,
     pub pods: PodStreams,
     pub proxy: Proxy,
     pub dashboard: Dashboard,
@@ -81,7 +80,12 @@ async fn answer(
     {
         let query = Query::parse(request.query_string())?;
         let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
-        authorize(&user, &Action::resource(verb, target))?;
+        let access = &state.gateway.access;
+        access.authorize(&user, &Action::resource(verb, target, &query))?;
+        if verb == "get" && matches!(target.subresource.as_str(), "exec" | "attach" | "portforward") {
+            // A websocket begins with a GET; what it does is no reading.
+            access.authorize(&user, &Action::resource("create", target, &query))?;
+        }
         let response = match Proxy::owns(target) {
             true => state.proxy.serve(&request, payload, target, &state.pods).await?,
             false => state.pods.serve(&request, payload, &query, target, &state.stop).await?,
@@ -137,15 +141,21 @@ fn audited(request: &HttpRequest, path: &RequestPath) -> Result<Request, ApiErro
 }
 
 fn authenticated(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
+    let real = recognised(request, state)?;
+    impersonated(&state.gateway.access.authorizer, real, request.headers())
+}
+
+fn recognised(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
+    let authenticator = &state.gateway.access.authenticator;
     let certificate = request.conn_data::<PeerInfo>().and_then(|p| p.certificate.as_deref());
     let given = request.headers().get(header::AUTHORIZATION).map(|v| v.to_str().unwrap_or("unreadable"));
     if certificate.is_none() && given.is_none() {
         // A browser cannot set headers on a websocket: upstream takes the token from a subprotocol there, and so do we.
         if let Some(token) = crate::http::dashboard::token_of(request.headers()) {
-            return state.authenticator.user(None, Some(&format!("Bearer {token}")));
+            return authenticator.user(None, Some(&format!("Bearer {token}")));
         }
     }
-    state.authenticator.user(certificate, given)
+    authenticator.user(certificate, given)
 }
 
 async fn read_request(request: &HttpRequest, payload: web::Payload) -> Result<ApiRequest, ApiError> {
@@ -244,6 +254,8 @@ fn quoted(text: &str) -> String {
 
 /// The record of a watch ends when the stream is dropped.
 fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
+    let content_type = HeaderValue::from_static(stream.content_type());
+    let warnings = warning_headers(&stream.warnings);
     let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
         tokio::select! {
             biased;
@@ -251,7 +263,12 @@ fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>
             chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
         }
     });
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).insert_header((header::CACHE_CONTROL, NOT_CACHED)).streaming(chunks)
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
+    for value in warnings {
+        response.append_header((header::WARNING, value));
+    }
+    response.streaming(chunks)
 }
 
 /// An error as a `Status` body.

@@ -16,9 +16,9 @@ const TRIES: usize = 5;
 /// A stored object as its kind, or a view of it, shows it.
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
     match (kind.view, kind.reading()) {
-        (Some(view), _) => {
+        (Some(_), _) => {
             let mut object = entry.parse();
-            (view.from_stored)(&mut object);
+            kind.show(&mut object);
             Cow::Owned(Arc::new(converted(&object, entry)))
         }
         (None, Some(reading)) if !reading.is_plain(&entry.body) => Cow::Owned(Arc::new(converted(&kind.read(entry), entry))),
@@ -104,7 +104,7 @@ impl Gateway {
         loop {
             tries -= 1;
             let (mut body, warnings, versioned) = match &edit.body {
-                EditBody::Update(body) => ((**body).clone(), Vec::new(), true),
+                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), true),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
                     return self.kinds.edit_as(&stored, edit, writer).await;
                 }
@@ -113,7 +113,7 @@ impl Gateway {
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
                     let held = viewed(&served.kind, &entry).parse();
-                    let (body, warnings) = proposed(&served.kind, &edit, &held)?;
+                    let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
                     (body, warnings, versioned)
                 }
@@ -121,7 +121,11 @@ impl Gateway {
             if edit.part != Part::Scale {
                 body = through.store(body).await?;
             }
-            let update = Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Update(Box::new(body)) };
+            let body = match &edit.body {
+                EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
+                _ => EditBody::Update(Box::new(body)),
+            };
+            let update = Edit { key: edit.key.clone(), part: edit.part, body };
             match self.kinds.edit_as(&stored, update, writer).await {
                 Err(error) if error.code == 409 && !versioned && tries > 0 => {}
                 Err(error) => return Err(error),

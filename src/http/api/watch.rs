@@ -6,6 +6,7 @@ use super::path::Target;
 use super::render;
 use super::view::viewed;
 use crate::actors::kinds::{Kind, Served};
+use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
 use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
@@ -31,6 +32,8 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub struct WatchStream {
     kind: Arc<Kind>,
     shape: Shape,
+    /// Frames of protobuf in place of lines of JSON.
+    protobuf: bool,
     include: IncludeObject,
     source: Source,
     initial: VecDeque<Arc<Entry>>,
@@ -39,6 +42,8 @@ pub struct WatchStream {
     bookmarks: bool,
     columns_sent: bool,
     deadline: Instant,
+    /// For `Warning:` headers.
+    pub warnings: Vec<String>,
 }
 
 /// Where the next chunk comes from.
@@ -67,6 +72,7 @@ impl Gateway {
         let mut stream = WatchStream {
             kind: served.kind.clone(),
             shape: media.shape,
+            protobuf: media.encoding == Encoding::Protobuf,
             include: render::include(query)?,
             source: Source::Ended,
             initial: VecDeque::new(),
@@ -74,6 +80,7 @@ impl Gateway {
             bookmarks: query.flag("allowWatchBookmarks"),
             columns_sent: false,
             deadline: Instant::now() + seconds.map_or_else(some_while, |s| Duration::from_secs(s).min(MAX_TIMEOUT)),
+            warnings: Vec::new(),
         };
         let (namespace, name, filter) = (selection.namespace.clone(), selection.name.clone(), selection.filter.clone());
         let Ok(mut subscription) = served.shelf.hub().subscribe(start, namespace, name, filter, QUEUE) else {
@@ -133,6 +140,11 @@ fn check_options(query: &Query) -> Result<(), ApiError> {
 }
 
 impl WatchStream {
+    /// The media type of the stream.
+    pub fn content_type(&self) -> &'static str {
+        if self.protobuf { "application/vnd.kubernetes.protobuf;stream=watch" } else { "application/json" }
+    }
+
     /// The next chunk, never an empty one; `None` ends the stream.
     pub async fn next(&mut self) -> Option<Bytes> {
         let mut out = BytesMut::new();
@@ -183,7 +195,7 @@ impl WatchStream {
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && !self.kind.converts() {
+        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
             out.put_slice(&delivery.line());
             return;
         }
@@ -228,6 +240,14 @@ impl WatchStream {
     }
 
     fn line(&self, out: &mut BytesMut, word: &str, object: &[u8]) {
+        if self.protobuf {
+            let object = serde_json::from_slice(object).unwrap_or_default();
+            match protobuf::watch_frame(word, &object) {
+                Ok(frame) => out.put_slice(&frame),
+                Err(error) => tracing::warn!(%error, "a watch event has no protobuf form"),
+            }
+            return;
+        }
         out.put_slice(b"{\"type\":\"");
         out.put_slice(word.as_bytes());
         out.put_slice(b"\",\"object\":");

@@ -22,6 +22,7 @@ impl Gateway {
         match target.subresource.as_str() {
             "" if target.name.is_empty() => {}
             "binding" => return self.bind(call).await,
+            "eviction" => return self.evict(call).await,
             _ => return Err(ApiError::method_not_supported(&target.group, &target.resource, "create")),
         }
         let writer = writer(call, "CreateOptions")?;
@@ -126,7 +127,7 @@ impl Gateway {
 const MAX_MANAGER: usize = 128;
 
 /// Who writes, as the request says it.
-fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
+pub(super) fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     let given = call.query.get("fieldManager");
     if given.len() > MAX_MANAGER {
         let error = FieldError::invalid("fieldManager", given, format!("may not be more than {MAX_MANAGER} bytes"));
@@ -144,6 +145,26 @@ fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError> {
     Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)? })
 }
 
+/// The configuration of a server-side apply, with the options that it needs.
+fn apply_of(call: &Call<'_>) -> Result<Patch, ApiError> {
+    if call.query.get("fieldManager").is_empty() {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(invalid_options("PatchOptions", &[error]));
+    }
+    let json = codec::yaml_to_json(&call.request.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let config: Value = serde_json::from_slice(&json).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
+    let name = config["metadata"]["name"].as_str().unwrap_or(&call.target.name);
+    if name != call.target.name {
+        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", call.target.name);
+        return Err(ApiError::bad_request(why));
+    }
+    let mut config = config;
+    if config.is_object() {
+        config["metadata"]["name"] = call.target.name.as_str().into();
+    }
+    Ok(Patch::Apply { config, force: call.query.flag("force") })
+}
+
 /// The patch in the body, by its content type.
 fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
     let body = &call.request.body;
@@ -155,15 +176,20 @@ fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
         "application/json-patch+json" => Ok(Patch::Json(parse()?)),
         "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
         "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(ApiError::not_implemented("server-side apply")),
-        other => {
-            let strategic = if call.served.kind.schema.is_empty() { "" } else { ", application/strategic-merge-patch+json" };
-            Err(ApiError::unsupported_media_type(format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml{strategic} (got \"{other}\")"
-            )))
+        "application/apply-patch+yaml" => apply_of(call),
+        _ => {
+            let strategic = if call.served.kind.schema.is_empty() { "" } else { STRATEGIC };
+            Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{PATCHES}{strategic}{APPLY}")))
         }
     }
 }
+
+/// What a 415 says, before the list of what would have been accepted.
+const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format - accepted media types include: ";
+const BODIES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const PATCHES: &str = "application/json-patch+json, application/merge-patch+json";
+const STRATEGIC: &str = ", application/strategic-merge-patch+json";
+const APPLY: &str = ", application/apply-patch+yaml";
 
 /// Kinds whose finished deletion is answered with the object; all others answer with a `Status`.
 const RETURN_DELETED: &[&str] = &["Pod", "Service", "ServiceAccount"];
@@ -202,6 +228,9 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
         "status" => Ok(Part::Status),
         "scale" => Ok(Part::Scale),
         "finalize" => Ok(Part::Finalize),
+        "approval" => Ok(Part::Approval),
+        "ephemeralcontainers" => Ok(Part::EphemeralContainers),
+        "resize" => Ok(Part::Resize),
         other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "update")),
     }
 }
@@ -240,40 +269,18 @@ fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
 }
 
 /// The body as JSON: YAML is converted, anything else is refused.
-fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
+pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
     match media_type(&request.content_type).as_str() {
         "" | "application/json" | "*/*" => Ok(request.body.clone()),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
-            if nests_deeper_than(&request.body, YAML_DEPTH) {
-                return Err(ApiError::bad_request("error converting YAML to JSON: yaml: exceeded max depth"));
-            }
             codec::yaml_to_json(&request.body).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
         }
         protobuf::MEDIA_TYPE => {
             let object = protobuf::to_json(&request.body).map_err(|e| ApiError::bad_request(e.to_string()))?;
             Ok(object.to_string().into())
         }
-        other => Err(ApiError::unsupported_media_type(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got \"{other}\")"
-        ))),
+        _ => Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{BODIES}"))),
     }
-}
-
-/// Open brackets that a YAML body may have at once.
-const YAML_DEPTH: usize = 4096;
-
-/// Whether that many brackets are open at some place. The YAML reader takes a time that grows with the square of this before
-/// it looks at its own limit, so that a megabyte of `[` would keep it busy for minutes. Brackets within texts count as well.
-fn nests_deeper_than(body: &[u8], limit: usize) -> bool {
-    let mut open = 0usize;
-    body.iter().any(|byte| {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        open > limit
-    })
 }
 
 /// `DeleteOptions` as JSON; empty when there are none.

@@ -1,11 +1,17 @@
 //! Who asks, and whether they may. Never switched off.
+mod access;
 mod authenticate;
 mod authorize;
+mod bootstrap;
+mod impersonate;
+pub mod oidc;
 
 #[cfg(test)]
 mod tests;
 
-pub use authenticate::{Authenticator, StaticUser};
-pub use authorize::{Action, authorize};
+pub use access::Access;
+pub use authenticate::{Authenticated, Authenticator, StaticUser};
+pub use authorize::Action;
+pub use impersonate::impersonated;
 
 pub use crate::protocol::user::{MASTERS, NODES, User};

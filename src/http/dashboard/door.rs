@@ -1,5 +1,6 @@
 //! Who may look, and from which page.
-use crate::http::auth::{Action, User, authorize};
+use crate::actors::authority::Authorizer;
+use crate::http::auth::{Action, User};
 use crate::protocol::status::ApiError;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -27,11 +28,11 @@ pub fn token_of(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Only who may see everything may look, as the page shows every namespace and the inside of the server.
-pub(super) fn admit(user: &User) -> Result<(), ApiError> {
+pub(super) fn admit(authorizer: &Authorizer, user: &User) -> Result<(), ApiError> {
     if user.is_in("system:unauthenticated") {
         return Err(ApiError::unauthorized());
     }
-    authorize(user, &Action::path("GET", "/dashboard/live"))
+    authorizer.authorize(user, &Action::path("GET", "/dashboard/live").attributes())
 }
 
 /// A browser shows its client certificate to websockets of any page; only our own page may use it.

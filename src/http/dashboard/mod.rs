@@ -74,12 +74,12 @@ impl Dashboard {
         match request.path().strip_prefix("/dashboard") {
             Some("") => Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/dashboard/")).finish()),
             Some("/session") => {
-                door::admit(user)?;
+                door::admit(&self.sources.gateway.access.authorizer, user)?;
                 let body = json!({ "user": user.name, "groups": user.groups });
                 Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(body))
             }
             Some("/live") => {
-                door::admit(user)?;
+                door::admit(&self.sources.gateway.access.authorizer, user)?;
                 door::same_origin(request)?;
                 self.live(request, payload)
             }

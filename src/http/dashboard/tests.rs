@@ -30,9 +30,10 @@ fn the_token_of_a_websocket() {
 
 #[test]
 fn only_masters_and_only_from_our_own_page() {
-    assert!(door::admit(&User::new("admin", [MASTERS.to_string()])).is_ok());
-    assert_eq!(door::admit(&User::anonymous()).unwrap_err().code, 401);
-    assert_eq!(door::admit(&User::new("jane", [])).unwrap_err().code, 403);
+    let access = crate::actors::authority::testing::authorizer();
+    assert!(door::admit(&access, &User::new("admin", [MASTERS.to_string()])).is_ok());
+    assert_eq!(door::admit(&access, &User::anonymous()).unwrap_err().code, 401);
+    assert_eq!(door::admit(&access, &User::new("jane", [])).unwrap_err().code, 403);
     let from = |origin: &str| {
         let request = TestRequest::get().insert_header(("Host", "10.0.0.1:6443")).insert_header(("Origin", origin.to_string()));
         door::same_origin(&request.to_http_request())

@@ -31,6 +31,7 @@ pub static CRON_JOB: Codec = Codec::of::<api::batch::v1::CronJob>();
 pub static LEASE: Codec = Codec::of::<api::coordination::v1::Lease>();
 pub static ENDPOINT_SLICE: Codec = Codec::of::<api::discovery::v1::EndpointSlice>();
 pub static SCALE: Codec = Codec::of::<api::autoscaling::v1::Scale>();
+pub static HORIZONTAL_POD_AUTOSCALER_V1: Codec = Codec::of::<api::autoscaling::v1::HorizontalPodAutoscaler>();
 pub static HORIZONTAL_POD_AUTOSCALER: Codec = Codec::of::<api::autoscaling::v2::HorizontalPodAutoscaler>();
 pub static INGRESS: Codec = Codec::of::<api::networking::v1::Ingress>();
 pub static INGRESS_CLASS: Codec = Codec::of::<api::networking::v1::IngressClass>();
@@ -38,6 +39,14 @@ pub static NETWORK_POLICY: Codec = Codec::of::<api::networking::v1::NetworkPolic
 pub static POD_DISRUPTION_BUDGET: Codec = Codec::of::<api::policy::v1::PodDisruptionBudget>();
 pub static EVICTION: Codec = Codec::of::<api::policy::v1::Eviction>();
 pub static STORAGE_CLASS: Codec = Codec::of::<api::storage::v1::StorageClass>();
+pub static EVENTS_EVENT: Codec = Codec::of::<api::events::v1::Event>();
+pub static IP_ADDRESS: Codec = Codec::of::<api::networking::v1::IPAddress>();
+pub static SERVICE_CIDR: Codec = Codec::of::<api::networking::v1::ServiceCIDR>();
+pub static CSI_DRIVER: Codec = Codec::of::<api::storage::v1::CSIDriver>();
+pub static CSI_NODE: Codec = Codec::of::<api::storage::v1::CSINode>();
+pub static CSI_STORAGE_CAPACITY: Codec = Codec::of::<api::storage::v1::CSIStorageCapacity>();
+pub static VOLUME_ATTACHMENT: Codec = Codec::of::<api::storage::v1::VolumeAttachment>();
+pub static VOLUME_ATTRIBUTES_CLASS: Codec = Codec::of::<api::storage::v1::VolumeAttributesClass>();
 pub static ROLE: Codec = Codec::of::<api::rbac::v1::Role>();
 pub static ROLE_BINDING: Codec = Codec::of::<api::rbac::v1::RoleBinding>();
 pub static CLUSTER_ROLE: Codec = Codec::of::<api::rbac::v1::ClusterRole>();
@@ -56,6 +65,16 @@ pub static CUSTOM_RESOURCE_DEFINITION: Codec = Codec::of::<apiextensions::v1::Cu
 pub static API_SERVICE: Codec = Codec::of::<apiregistration::v1::APIService>();
 pub static MUTATING_WEBHOOK_CONFIGURATION: Codec = Codec::of::<api::admissionregistration::v1::MutatingWebhookConfiguration>();
 pub static VALIDATING_WEBHOOK_CONFIGURATION: Codec = Codec::of::<api::admissionregistration::v1::ValidatingWebhookConfiguration>();
+pub static MUTATING_ADMISSION_POLICY: Codec = Codec::of::<api::admissionregistration::v1::MutatingAdmissionPolicy>();
+pub static MUTATING_ADMISSION_POLICY_BINDING: Codec = Codec::of::<api::admissionregistration::v1::MutatingAdmissionPolicyBinding>();
+pub static VALIDATING_ADMISSION_POLICY: Codec = Codec::of::<api::admissionregistration::v1::ValidatingAdmissionPolicy>();
+pub static VALIDATING_ADMISSION_POLICY_BINDING: Codec = Codec::of::<api::admissionregistration::v1::ValidatingAdmissionPolicyBinding>();
+pub static FLOW_SCHEMA: Codec = Codec::of::<api::flowcontrol::v1::FlowSchema>();
+pub static PRIORITY_LEVEL_CONFIGURATION: Codec = Codec::of::<api::flowcontrol::v1::PriorityLevelConfiguration>();
+pub static DEVICE_CLASS: Codec = Codec::of::<api::resource::v1::DeviceClass>();
+pub static RESOURCE_CLAIM: Codec = Codec::of::<api::resource::v1::ResourceClaim>();
+pub static RESOURCE_CLAIM_TEMPLATE: Codec = Codec::of::<api::resource::v1::ResourceClaimTemplate>();
+pub static RESOURCE_SLICE: Codec = Codec::of::<api::resource::v1::ResourceSlice>();
 /// Sent with DELETE; clients may give it the version of any group.
 pub static DELETE_OPTIONS: Codec = Codec::named::<meta::v1::DeleteOptions>("DeleteOptions", "v1");
 
@@ -87,6 +106,7 @@ pub static ALL: &[&Codec] = &[
     &LEASE,
     &ENDPOINT_SLICE,
     &SCALE,
+    &HORIZONTAL_POD_AUTOSCALER_V1,
     &HORIZONTAL_POD_AUTOSCALER,
     &INGRESS,
     &INGRESS_CLASS,
@@ -94,6 +114,14 @@ pub static ALL: &[&Codec] = &[
     &POD_DISRUPTION_BUDGET,
     &EVICTION,
     &STORAGE_CLASS,
+    &EVENTS_EVENT,
+    &IP_ADDRESS,
+    &SERVICE_CIDR,
+    &CSI_DRIVER,
+    &CSI_NODE,
+    &CSI_STORAGE_CAPACITY,
+    &VOLUME_ATTACHMENT,
+    &VOLUME_ATTRIBUTES_CLASS,
     &ROLE,
     &ROLE_BINDING,
     &CLUSTER_ROLE,
@@ -112,5 +140,15 @@ pub static ALL: &[&Codec] = &[
     &API_SERVICE,
     &MUTATING_WEBHOOK_CONFIGURATION,
     &VALIDATING_WEBHOOK_CONFIGURATION,
+    &MUTATING_ADMISSION_POLICY,
+    &MUTATING_ADMISSION_POLICY_BINDING,
+    &VALIDATING_ADMISSION_POLICY,
+    &VALIDATING_ADMISSION_POLICY_BINDING,
+    &FLOW_SCHEMA,
+    &PRIORITY_LEVEL_CONFIGURATION,
+    &DEVICE_CLASS,
+    &RESOURCE_CLAIM,
+    &RESOURCE_CLAIM_TEMPLATE,
+    &RESOURCE_SLICE,
     &DELETE_OPTIONS,
 ];

@@ -5,10 +5,11 @@
 //! All codecs share one `Deserializer` and one `Serializer` type, so each generated struct is compiled once, here.
 mod canonical;
 mod decode;
-mod duplicates;
+pub(crate) mod duplicates;
 mod encode;
 pub mod kinds;
 mod locate;
+mod nesting;
 mod repair;
 mod yaml;
 

@@ -1,5 +1,6 @@
-//! YAML bodies. The only file that knows which YAML library is used.
+//! YAML bodies. Besides `nesting`, the only file that knows which YAML library is used.
 use super::DecodeError;
+use super::nesting::deeper_than;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
@@ -9,11 +10,14 @@ use std::fmt;
 const MAX_NODES: usize = 1_000_000;
 /// As deep as JSON bodies may be.
 const MAX_DEPTH: usize = 128;
+/// Bodies up to this size nest too little to keep the reader busy.
+const HARMLESS: usize = 4096;
 /// Documents in one stream.
 const MAX_DOCUMENTS: usize = 10_000;
 
 /// One YAML document as JSON bytes. A key given twice, a custom tag, or an expansion without bound is an error.
 pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    check_depth(body)?;
     let budget = Cell::new(MAX_NODES);
     let value = node(&budget).deserialize(serde_yaml::Deserializer::from_slice(body)).map_err(fault)?;
     serde_json::to_vec(&value).map_err(|e| DecodeError::Yaml(e.to_string()))
@@ -21,6 +25,7 @@ pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
 
 /// All documents of a stream (`---` between them), empty ones left out.
 pub fn yaml_documents(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
+    check_depth(body)?;
     let budget = Cell::new(MAX_NODES);
     let mut documents = Vec::new();
     for (count, document) in serde_yaml::Deserializer::from_slice(body).enumerate() {
@@ -33,6 +38,14 @@ pub fn yaml_documents(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
         }
     }
     Ok(documents)
+}
+
+/// The reader meets its own limit only after it has read everything, in a time that grows with the square of the depth.
+fn check_depth(body: &[u8]) -> Result<(), DecodeError> {
+    if body.len() > HARMLESS && deeper_than(body, MAX_DEPTH) {
+        return Err(DecodeError::Yaml("yaml: exceeded max depth".into()));
+    }
+    Ok(())
 }
 
 fn fault(error: serde_yaml::Error) -> DecodeError {
@@ -154,5 +167,39 @@ fn merge_key(members: &mut Map<String, Value>, base: Value) {
         }
         Value::Array(bases) => bases.into_iter().for_each(|b| merge_key(members, b)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn brackets_in_texts_are_texts() {
+        let script = format!("data:\n  a: |\n    {}\n  b: \"{}\"\n", "[[ -f x ]".repeat(5000), "{".repeat(5000));
+        assert!(yaml_to_json(script.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn bombs_are_refused_in_bounded_time() {
+        let begun = Instant::now();
+        let deep = |body: String| {
+            let error = yaml_to_json(body.as_bytes()).unwrap_err().to_string();
+            assert_eq!(error, "error converting YAML to JSON: yaml: exceeded max depth", "{}", body.get(..20).unwrap_or_default());
+        };
+        deep("[".repeat(1 << 20));
+        deep("- ".repeat(1 << 19));
+        deep("[\"]\", ".repeat(1 << 17));
+        deep("{a: ".repeat(1 << 18));
+        let mut laughs = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+        for level in 1..30 {
+            laughs.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(", ")));
+        }
+        assert!(yaml_to_json(laughs.as_bytes()).is_err());
+        assert!(yaml_to_json(b"a: &a [*a]").is_err());
+        let wide = format!("a: &a [{}]\nb: [{}]", "x,".repeat(2000), "*a,".repeat(2000));
+        assert!(yaml_to_json(wide.as_bytes()).is_err());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }

@@ -2,7 +2,7 @@
 //! an ambiguous resource name to the first group that has it.
 use crate::resource::Resource;
 
-/// Upstream's order of the built-in groups. Others follow by name, and aggregated metrics last.
+/// Upstream's order of the built-in groups. Others follow by name, then aggregated metrics, then groups that are no more.
 const GROUPS: &[&str] = &[
     "",
     "apiregistration.k8s.io",
@@ -55,7 +55,12 @@ pub fn groups<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Vec<Grou
 }
 
 fn rank(group: &str) -> usize {
-    let last = GROUPS.len() + usize::from(group == "metrics.k8s.io");
+    let last = match group {
+        "metrics.k8s.io" => GROUPS.len() + 1,
+        // Groups of which Kubernetes serves nothing any more come last of all: no name may mean theirs first.
+        "extensions" | "settings.k8s.io" => GROUPS.len() + 2,
+        _ => GROUPS.len(),
+    };
     GROUPS.iter().position(|known| *known == group).unwrap_or(last)
 }
 

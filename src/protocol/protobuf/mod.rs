@@ -1,7 +1,10 @@
-//! Bodies in Kubernetes' protobuf form, as newer kubectl and controller-runtime send them, turned into JSON. Which field
+//! Bodies in Kubernetes' protobuf form, as newer kubectl and controller-runtime send them, turned into JSON, and back. Which field
 //! has which number is upstream's specification; `fields.txt` holds it, one message after the other.
+mod encode;
 mod table;
 mod wire;
+
+pub use encode::{from_json, watch_frame};
 
 use crate::time::{rfc3339, rfc3339_micro};
 use jiff::Timestamp;

@@ -59,14 +59,14 @@ pub fn object_meta_update(new: &Value, old: &Value) -> Vec<FieldError> {
 fn common(meta: &Value) -> Vec<FieldError> {
     let mut faults: Vec<_> = not_negative(meta, "metadata", "generation").into_iter().collect();
     faults.extend(labels(&meta["labels"], "metadata.labels"));
-    faults.extend(annotations(&meta["annotations"]));
+    faults.extend(annotations(&meta["annotations"], "metadata.annotations"));
     faults.extend(owners(meta));
     faults.extend(finalizers(meta));
     faults
 }
 
-fn annotations(map: &Value) -> Vec<FieldError> {
-    let path = "metadata.annotations";
+/// Keys and size of annotations.
+pub(crate) fn annotations(map: &Value, path: &str) -> Vec<FieldError> {
     let mut faults = Vec::new();
     let mut size = 0;
     for (key, value) in map.as_object().into_iter().flatten() {

@@ -108,6 +108,16 @@ impl Authority {
         &self.certificate
     }
 
+    /// The CA's name and key.
+    pub(super) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
+    /// When the CA's certificate ends, in seconds since the epoch.
+    pub(super) fn until(&self) -> Result<i64, PkiError> {
+        Ok(Validity::of(&self.certificate)?.until.as_second())
+    }
+
     /// SHA-256 of the CA's SubjectPublicKeyInfo, hex.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
@@ -236,7 +246,7 @@ fn subject(template: &Template) -> Result<DistinguishedName, PkiError> {
 }
 
 /// A random positive serial number: one key may get many certificates, so it cannot come from the key.
-fn serial() -> Result<SerialNumber, PkiError> {
+pub(super) fn serial() -> Result<SerialNumber, PkiError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| PkiError::Crypto("read random bytes", e.to_string()))?;
     bytes[0] = bytes[0] & 0x7f | 0x40;

@@ -18,6 +18,7 @@ mod files;
 mod identity;
 mod kubeconfig;
 pub mod node;
+mod request;
 mod resolver;
 mod sealing;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub mod tokens;
 pub use authority::Authority;
 pub use identity::{Identity, identity_of, request_fingerprint};
 pub use node::NodeIdentity;
+pub use request::{ParsedRequest, check_certificates, not_after};
 pub use resolver::ServerCertificate;
 pub use sealing::SealingKeys;
 pub use tokens::{JoinToken, TokenError, Tokens};
@@ -40,6 +42,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// How long server, node and client certificates are good for, in days.
 pub const LEAF_DAYS: u32 = 365;
@@ -58,6 +61,9 @@ pub enum PkiError {
     /// A certificate request was refused.
     #[error("the certificate request is not acceptable: {0}")]
     Request(String),
+    /// A certificate or request in an API object is not one; in upstream's words.
+    #[error("{0}")]
+    RequestText(String),
     /// A certificate that somebody presented cannot be read.
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),
@@ -175,6 +181,12 @@ impl Pki {
             days,
         };
         self.authority.issue_for_request(request, &template, crate::protocol::time::now())
+    }
+
+    /// Signs a request as it stands, for these usages (as CertificateSigningRequests spell them) and at most this long. What the
+    /// request asks for must have been judged before. Answers PEM.
+    pub fn sign_request(&self, request: &ParsedRequest, usages: &[&str], life: Duration, now: Timestamp) -> Result<String, PkiError> {
+        self.authority.sign_request(request, usages, life, now)
     }
 
     /// Signs the certificate of the node `node`: `system:node:<node>` of `system:nodes`. Answers PEM.

@@ -1,11 +1,13 @@
 //! `apps/v1 ReplicaSet`.
-use crate::actors::kinds::core::replication_controller::{COLUMNS, create, default_replicas, replica_row, validate_replicas};
+use super::checks::{not_negative, replica_status, selector_and_template};
+use crate::actors::kinds::core::replication_controller::{COLUMNS, create, default_replicas, replica_row};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::REPLICA_SET;
 use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
+use crate::protocol::validation::immutable;
 use serde_json::Value;
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -32,7 +34,8 @@ pub static KIND: Kind = Kind {
         default: default_replicas,
         create,
         validate,
-        validate_update,
+        validate_update: |new, old| immutable(&new["spec"]["selector"], &old["spec"]["selector"], "spec.selector").into_iter().collect(),
+        validate_status,
         light: |o| Light::Workload(Box::new(workload_light(o))),
         fields: &["status.replicas"],
         generation: true,
@@ -50,30 +53,12 @@ pub static KIND: Kind = Kind {
 
 fn validate(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
-    let mut errors = validate_replicas(spec);
-    let selector = &spec["selector"];
-    let empty =
-        |field: &str| selector[field].as_array().is_none_or(Vec::is_empty) && selector[field].as_object().is_none_or(|m| m.is_empty());
-    if empty("matchLabels") && empty("matchExpressions") {
-        errors.push(FieldError::invalid("spec.selector", selector.clone(), "empty selector is invalid for deployment"));
-        return errors;
-    }
-    match LabelSelector::from_object(selector) {
-        Err(error) => errors.push(FieldError::invalid("spec.selector", selector.clone(), error.to_string())),
-        Ok(parsed) => {
-            let labels = &spec["template"]["metadata"]["labels"];
-            if !spec["template"].is_null() && !parsed.matches_value(labels) {
-                let detail = "`selector` does not match template `labels`";
-                errors.push(FieldError::invalid("spec.template.metadata.labels", labels.clone(), detail));
-            }
-        }
-    }
-    errors
+    let mut faults = not_negative(spec, "spec", &["replicas", "minReadySeconds"]);
+    faults.extend(selector_and_template(spec));
+    faults
 }
 
-fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    if new["spec"]["selector"] == old["spec"]["selector"] {
-        return Vec::new();
-    }
-    vec![FieldError::invalid("spec.selector", new["spec"]["selector"].clone(), "field is immutable")]
+fn validate_status(new: &Value, _old: &Value) -> Vec<FieldError> {
+    let counts = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration", "terminatingReplicas"];
+    replica_status(&new["status"], &counts, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], "readyReplicas")
 }

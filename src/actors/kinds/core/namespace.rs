@@ -1,9 +1,12 @@
 //! `v1 Namespace`.
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::fields::texts;
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::NAMESPACE;
-use crate::protocol::names::name_is_label;
+use crate::protocol::names::{name_is_label, qualified_name};
 use crate::protocol::resource::{Resource, Subresource};
+use crate::protocol::status::FieldError;
+use crate::protocol::validation::invalid_each;
 use serde_json::{Value, json};
 
 pub static KIND: Kind = Kind {
@@ -24,7 +27,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&NAMESPACE),
     schema: "Namespace",
-    rules: Rules { name: name_is_label, default, create, update, fields: &["status.phase"], ..PLAIN },
+    rules: Rules { name: name_is_label, default, create, update, validate, validate_status, fields: &["status.phase"], ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["status"]["phase"].clone(), age(o, now)],
     view: None,
@@ -56,4 +59,30 @@ fn create(object: &mut Value) {
 /// `spec.finalizers` changes through the `finalize` subresource only.
 fn update(new: &mut Value, old: &Value) {
     new["spec"] = old["spec"].clone();
+}
+
+/// Names without a domain are Kubernetes' own.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
+fn validate(object: &Value) -> Vec<FieldError> {
+    let path = "spec.finalizers";
+    let mut errors = Vec::new();
+    for finalizer in texts(&object["spec"]["finalizers"]) {
+        errors.extend(invalid_each(path, finalizer, qualified_name(finalizer)));
+        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(path, finalizer, why));
+        }
+    }
+    errors
+}
+
+fn validate_status(new: &Value, _: &Value) -> Vec<FieldError> {
+    let phase = &new["status"]["phase"];
+    let (expected, why) = if new["metadata"]["deletionTimestamp"].is_null() {
+        ("Active", "may only be 'Active' if `deletionTimestamp` is empty")
+    } else {
+        ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty")
+    };
+    if phase == expected { Vec::new() } else { vec![FieldError::invalid("status.Phase", phase.clone(), why)] }
 }

@@ -1,16 +1,19 @@
 //! `v1 Pod`.
+use super::pod_update;
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name, or_none, since};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::POD;
 use crate::protocol::light::{Light, Phase, pod_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::{default_pod, validate_pod_spec};
+use crate::protocol::validation::defaults::members;
+use crate::protocol::validation::{default_pod, validate_pod};
 use crate::storage::Entry;
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
 const STREAM: &[&str] = &["create", "get"];
+const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
 
 pub static KIND: Kind = Kind {
     resource: Resource {
@@ -26,9 +29,13 @@ pub static KIND: Kind = Kind {
         subresources: &[
             Subresource { name: "attach", group: "", version: "v1", kind: "PodAttachOptions", verbs: STREAM },
             Subresource { name: "binding", group: "", version: "v1", kind: "Binding", verbs: &["create"] },
+            Subresource { name: "ephemeralcontainers", group: "", version: "v1", kind: "Pod", verbs: RW },
+            Subresource { name: "eviction", group: "policy", version: "v1", kind: "Eviction", verbs: &["create"] },
             Subresource { name: "exec", group: "", version: "v1", kind: "PodExecOptions", verbs: STREAM },
             Subresource { name: "log", group: "", version: "v1", kind: "Pod", verbs: &["get"] },
             Subresource { name: "portforward", group: "", version: "v1", kind: "PodPortForwardOptions", verbs: STREAM },
+            Subresource { name: "proxy", group: "", version: "v1", kind: "PodProxyOptions", verbs: PROXY },
+            Subresource { name: "resize", group: "", version: "v1", kind: "Pod", verbs: RW },
             Subresource { name: "status", group: "", version: "v1", kind: "Pod", verbs: RW },
         ],
     },
@@ -37,8 +44,9 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         default,
         create,
-        validate: |o| validate_pod_spec(&o["spec"], "spec"),
-        validate_update,
+        validate,
+        validate_update: pod_update::validate,
+        validate_status: pod_update::validate_status,
         light: |o| Light::Pod(Box::new(pod_light(o))),
         fields: &[
             "spec.nodeName",
@@ -80,34 +88,52 @@ fn default(object: &mut Value) {
 
 fn create(object: &mut Value) {
     object["status"] = json!({ "phase": "Pending", "qosClass": qos_class(&object["spec"]) });
+    if !list(&object["spec"], "schedulingGates").is_empty() {
+        object["status"]["conditions"] = json!([{
+            "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        }]);
+    }
+    let labels = object["metadata"]["labels"].clone();
     let spec = &mut object["spec"];
-    if spec.get("serviceAccountName").is_none() {
-        spec["serviceAccountName"] = "default".into();
+    apply_match_label_keys(spec, &labels);
+    // The old name of the field; old clients read it.
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        spec["serviceAccount"] = account;
     }
-    spec["serviceAccount"] = spec["serviceAccountName"].clone();
-    if spec.get("priority").is_none() {
-        spec["priority"] = 0.into();
-    }
-    if spec.get("preemptionPolicy").is_none() {
-        spec["preemptionPolicy"] = "PreemptLowerPriority".into();
-    }
-    default_tolerations(spec);
 }
 
-/// What the DefaultTolerationSeconds admission adds: five minutes on a node that is not ready or not reachable.
-fn default_tolerations(spec: &mut Value) {
-    let mut tolerations = spec["tolerations"].as_array().cloned().unwrap_or_default();
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let covered = tolerations.iter().any(|t| {
-            let given = t["key"].as_str().unwrap_or_default();
-            let effect = t["effect"].as_str().unwrap_or_default();
-            (given.is_empty() || given == key) && (effect.is_empty() || effect == "NoExecute")
-        });
-        if !covered {
-            tolerations.push(json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 }));
+/// Turns keys of labels that other pods must, or must not, share with this one into expressions with its own values.
+fn apply_match_label_keys(spec: &mut Value, labels: &Value) {
+    let spec = members(spec);
+    let mut terms: Vec<&mut Value> = Vec::new();
+    for (field, value) in spec.iter_mut() {
+        match field.as_str() {
+            "topologySpreadConstraints" => terms.extend(value.as_array_mut().into_iter().flatten()),
+            "affinity" => {
+                let kinds = value.as_object_mut().into_iter().flatten().filter(|(k, _)| k.starts_with("pod")).map(|(_, v)| v);
+                for (list, items) in kinds.filter_map(Value::as_object_mut).flatten() {
+                    let items = items.as_array_mut().into_iter().flatten();
+                    let weighted = list.starts_with("preferred");
+                    terms.extend(items.filter_map(|t| if weighted { t.get_mut("podAffinityTerm") } else { Some(t) }));
+                }
+            }
+            _ => {}
         }
     }
-    spec["tolerations"] = tolerations.into();
+    for term in terms.into_iter().filter(|t| t["labelSelector"].is_object()) {
+        let mut added = Vec::new();
+        for (field, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
+            let keys = list(term, field).iter().filter_map(Value::as_str);
+            added.extend(keys.filter_map(|k| Some(json!({ "key": k, "operator": operator, "values": [labels.get(k)?] }))));
+        }
+        if !added.is_empty() {
+            let expressions = &mut term["labelSelector"]["matchExpressions"];
+            let mut all = expressions.as_array().cloned().unwrap_or_default();
+            all.extend(added);
+            *expressions = all.into();
+        }
+    }
 }
 
 /// The quality-of-service class, by upstream's rule over cpu and memory of all containers.
@@ -145,28 +171,20 @@ fn grace(object: &Value) -> i64 {
     object["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30).max(1)
 }
 
-const FROZEN: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-
-fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let (mut a, mut b) = (old["spec"].clone(), new["spec"].clone());
-    for spec in [&mut a, &mut b] {
-        for list in ["containers", "initContainers"] {
-            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-                container["image"] = Value::Null;
-            }
+/// Rules of every pod; some bind only those that are not stored yet.
+fn validate(object: &Value) -> Vec<FieldError> {
+    let mut faults = validate_pod(object);
+    let spec = &object["spec"];
+    if object["metadata"]["resourceVersion"].is_null() {
+        if !list(spec, "ephemeralContainers").is_empty() {
+            faults.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
         }
-        if let Some(spec) = spec.as_object_mut() {
-            for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
-                spec.remove(field);
-            }
+        let bound = spec["nodeName"].as_str().is_some_and(|n| !n.is_empty());
+        if bound && !list(spec, "schedulingGates").is_empty() {
+            faults.push(FieldError::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
         }
     }
-    let held = old["spec"]["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let given = new["spec"]["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if a != b || held.iter().any(|t| !given.contains(t)) {
-        return vec![FieldError::forbidden("spec", FROZEN)];
-    }
-    Vec::new()
+    faults
 }
 
 fn field(entry: &Entry, path: &str) -> Option<String> {

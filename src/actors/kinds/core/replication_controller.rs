@@ -1,11 +1,13 @@
 //! `v1 ReplicationController`, and what it shares with ReplicaSet.
+use crate::actors::kinds::apps::checks::{not_negative, replica_status};
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, container_images, container_names, label_map, name};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::REPLICATION_CONTROLLER;
 use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::{default_pod_spec, validate_pod_spec};
+use crate::protocol::validation::defaults::{member, members, set};
+use crate::protocol::validation::{default_pod_template, only_always, validate_pod_template};
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -32,6 +34,7 @@ pub static KIND: Kind = Kind {
         default,
         create,
         validate,
+        validate_status,
         light: |o| Light::Workload(Box::new(workload_light(o))),
         fields: &["status.replicas"],
         generation: true,
@@ -90,11 +93,9 @@ fn default(object: &mut Value) {
 }
 
 pub(in crate::actors::kinds) fn default_replicas(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    spec.entry("replicas").or_insert_with(|| 1.into());
-    if let Some(pod) = spec.get_mut("template").and_then(|t| t.get_mut("spec")) {
-        default_pod_spec(pod);
-    }
+    let spec = member(members(object), "spec");
+    set(spec, "replicas", 1);
+    default_pod_template(spec);
 }
 
 pub(in crate::actors::kinds) fn create(object: &mut Value) {
@@ -103,41 +104,24 @@ pub(in crate::actors::kinds) fn create(object: &mut Value) {
 
 fn validate(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
-    let mut errors = validate_replicas(spec);
-    let selector = spec["selector"].as_object();
-    match selector {
-        Some(selector) if !selector.is_empty() => {
-            let labels = &spec["template"]["metadata"]["labels"];
-            if !spec["template"].is_null() && selector.iter().any(|(k, v)| labels.get(k) != Some(v)) {
-                errors.push(FieldError::invalid(
-                    "spec.template.metadata.labels",
-                    labels.clone(),
-                    "`selector` does not match template `labels`",
-                ));
-            }
-        }
-        _ => errors.push(FieldError::required("spec.selector", "")),
+    let template = &spec["template"];
+    let mut faults = not_negative(spec, "spec", &["minReadySeconds"]);
+    let selector = spec["selector"].as_object().filter(|s| !s.is_empty());
+    if selector.is_none() {
+        faults.push(FieldError::required("spec.selector", ""));
     }
-    errors
+    faults.extend(not_negative(spec, "spec", &["replicas"]));
+    let labels = &template["metadata"]["labels"];
+    if selector.into_iter().flatten().any(|(k, v)| labels.get(k) != Some(v)) {
+        let why = "`selector` does not match template `labels`";
+        faults.push(FieldError::invalid("spec.template.metadata.labels", labels.clone(), why));
+    }
+    faults.extend(validate_pod_template(template, "spec.template"));
+    faults.extend(only_always(template, "spec.template", "ReplicationController"));
+    faults
 }
 
-/// Replicas and the template, as every replica controller checks them.
-pub(in crate::actors::kinds) fn validate_replicas(spec: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for field in ["replicas", "minReadySeconds"] {
-        let number = spec[field].as_i64().unwrap_or(0);
-        if number < 0 {
-            errors.push(FieldError::invalid(format!("spec.{field}"), number, "must be greater than or equal to 0"));
-        }
-    }
-    if spec["template"].is_null() {
-        errors.push(FieldError::required("spec.template", ""));
-        return errors;
-    }
-    errors.extend(validate_pod_spec(&spec["template"]["spec"], "spec.template.spec"));
-    let policy = spec["template"]["spec"]["restartPolicy"].as_str().unwrap_or("Always");
-    if policy != "Always" {
-        errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
-    }
-    errors
+fn validate_status(new: &Value, _old: &Value) -> Vec<FieldError> {
+    let counts = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"];
+    replica_status(&new["status"], &counts, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], "readyReplicas")
 }

@@ -1,7 +1,9 @@
 //! `v1 Secret`.
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
+use crate::actors::kinds::fields::{annotation, immutable, members};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::SECRET;
+use crate::protocol::names;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 use crate::protocol::status::FieldError;
 use base64::Engine;
@@ -33,7 +35,8 @@ const COLUMNS: &[Column] =
     &[NAME, column("Type", "string", 0, "What the secret is for."), column("Data", "string", 0, "Number of entries."), AGE];
 
 /// Upstream's limit on the sum of all values, bytes.
-const MAX_SIZE: usize = 1024 * 1024;
+pub(super) const MAX_SIZE: usize = 1024 * 1024;
+const REDACTED: &str = "<secret contents redacted>";
 
 /// `type` Opaque; `stringData` is folded into `data`.
 fn default(object: &mut Value) {
@@ -49,49 +52,61 @@ fn default(object: &mut Value) {
 }
 
 fn validate(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate_data(object, &["data"]);
-    let required: &[&str] = match object["type"].as_str().unwrap_or_default() {
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/dockercfg" => &[".dockercfg"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        _ => &[],
-    };
-    for key in required {
-        if object["data"].get(*key).is_none() {
-            errors.push(FieldError::required(format!("data[{key}]"), ""));
+    let mut errors = validate_keys(object, "data");
+    if members(&object["data"]).map(|(_, value)| decoded_len(value)).sum::<usize>() > MAX_SIZE {
+        errors.push(FieldError::too_long("data", MAX_SIZE));
+    }
+    let has = |key: &str| object["data"].get(key).is_some();
+    let missing = |key: &str| FieldError::required(format!("data[{key}]"), "");
+    match object["type"].as_str().unwrap_or_default() {
+        "kubernetes.io/service-account-token" => {
+            let key = "kubernetes.io/service-account.name";
+            if annotation(object, key).is_none_or(str::is_empty) {
+                errors.push(FieldError::required(format!("metadata.annotations[{key}]"), ""));
+            }
         }
+        "kubernetes.io/dockercfg" => errors.extend(docker_config(object, ".dockercfg")),
+        "kubernetes.io/dockerconfigjson" => errors.extend(docker_config(object, ".dockerconfigjson")),
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            errors.extend([missing("username"), missing("password")]);
+        }
+        "kubernetes.io/ssh-auth" if object["data"]["ssh-privatekey"].as_str().is_none_or(str::is_empty) => {
+            errors.push(missing("ssh-privatekey"));
+        }
+        "kubernetes.io/tls" => errors.extend(["tls.crt", "tls.key"].into_iter().filter(|key| !has(key)).map(missing)),
+        _ => {}
     }
     errors
+}
+
+/// The entry must be there, and a JSON object.
+fn docker_config(object: &Value, key: &str) -> Option<FieldError> {
+    let path = format!("data[{key}]");
+    let Some(encoded) = object["data"].get(key).and_then(Value::as_str) else { return Some(FieldError::required(path, "")) };
+    let decoded = STANDARD.decode(encoded).unwrap_or_default();
+    let fault = serde_json::from_slice::<serde_json::Map<String, Value>>(&decoded).err()?;
+    Some(FieldError::invalid(path, REDACTED, fault.to_string()))
 }
 
 fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate_immutable(new, old, &["data"]);
-    if new["type"] != old["type"] {
-        errors.push(FieldError::invalid("type", new["type"].clone(), "field is immutable"));
-    }
+    let mut errors: Vec<_> = immutable(&new["type"], &old["type"], "type").into_iter().collect();
+    errors.extend(validate_immutable(new, old, &["data"]));
     errors
 }
 
-/// Keys and sizes of the maps of a ConfigMap or a Secret.
-pub(super) fn validate_data(object: &Value, maps: &[&str]) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let mut size = 0;
-    for map in maps {
-        for (key, value) in object[*map].as_object().into_iter().flatten() {
-            size += value.as_str().map_or(0, str::len);
-            let path = format!("{map}[{key}]");
-            let good = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-            if !good || key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") {
-                let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                errors.push(FieldError::invalid(path, key.as_str(), detail));
-            }
-        }
-    }
-    if size > MAX_SIZE {
-        errors.push(FieldError::too_long("", MAX_SIZE));
-    }
-    errors
+/// The keys of a map of a ConfigMap or a Secret.
+pub(super) fn validate_keys(object: &Value, map: &str) -> Vec<FieldError> {
+    members(&object[map])
+        .flat_map(|(key, _)| {
+            names::config_map_key(key).into_iter().map(move |why| FieldError::invalid(format!("{map}[{key}]"), key.as_str(), why))
+        })
+        .collect()
+}
+
+/// Bytes that a base64 text stands for.
+pub(super) fn decoded_len(value: &Value) -> usize {
+    let text = value.as_str().unwrap_or_default().trim_end_matches('=');
+    text.len() * 3 / 4
 }
 
 /// `immutable: true` cannot be taken back, and freezes the data.

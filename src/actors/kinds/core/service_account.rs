@@ -2,7 +2,7 @@
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
 use crate::actors::kinds::{Body, Kind, PLAIN};
 use crate::protocol::codec::kinds::SERVICE_ACCOUNT;
-use crate::protocol::resource::{ALL_VERBS, Resource};
+use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 
 pub static KIND: Kind = Kind {
     resource: Resource {
@@ -15,7 +15,13 @@ pub static KIND: Kind = Kind {
         short_names: &["sa"],
         categories: &[],
         verbs: ALL_VERBS,
-        subresources: &[],
+        subresources: &[Subresource {
+            name: "token",
+            group: "authentication.k8s.io",
+            version: "v1",
+            kind: "TokenRequest",
+            verbs: &["create"],
+        }],
     },
     body: Body::Typed(&SERVICE_ACCOUNT),
     schema: "ServiceAccount",

@@ -3,6 +3,7 @@ use super::Reading;
 use super::printer::{Printer, printers};
 use crate::actors::kinds::columns::Column;
 use crate::actors::kinds::{CustomBody, ScalePaths};
+use crate::protocol::apply;
 use crate::protocol::cel::Budget;
 use crate::protocol::codec::{Checked, DecodeError, MAX_STRICT_FINDINGS, check_metadata, duplicates};
 use crate::protocol::resource::Resource;
@@ -25,6 +26,7 @@ pub struct SchemaBody {
     fields: Vec<String>,
     scale: Option<ScalePaths>,
     reading: Arc<Reading>,
+    managed: apply::Schema,
 }
 
 impl SchemaBody {
@@ -33,6 +35,10 @@ impl SchemaBody {
         let schema = match &version["schema"]["openAPIV3Schema"] {
             Value::Null => Structural { preserve: true, ..Structural::default() },
             given => Structural::parse(given).map_err(|e| e.to_string())?,
+        };
+        let managed = match &version["schema"]["openAPIV3Schema"] {
+            Value::Null => apply::Schema::untyped(),
+            given => apply::custom(given),
         };
         let rules = compile_stored_rules(&schema);
         let (columns, printers) = printers(&version["additionalPrinterColumns"]);
@@ -57,6 +63,7 @@ impl SchemaBody {
             fields,
             scale,
             reading,
+            managed,
         })
     }
 
@@ -133,6 +140,10 @@ impl CustomBody for SchemaBody {
 
     fn fields(&self) -> &[String] {
         &self.fields
+    }
+
+    fn managed(&self) -> &apply::Schema {
+        &self.managed
     }
 
     fn scale(&self) -> Option<&ScalePaths> {

@@ -31,6 +31,12 @@ pub fn default_pod_spec(spec: &mut Value) {
     }
 }
 
+/// Fills a `PodTemplateSpec` member, which is made when it is missing.
+pub fn default_pod_template(of: &mut Object) {
+    let template = super::member(of, "template");
+    default_pod_spec(template.entry("spec").or_insert_with(|| json!({})));
+}
+
 /// Fills the spec of a pod: what templates get, and what only the pod itself gets (requests from limits, service links, host ports).
 pub fn default_pod(spec: &mut Value) {
     default_pod_spec(spec);

@@ -1,45 +1,75 @@
 //! Containers of all three sorts.
-use super::{env, ports, probes, resources};
+use super::{Pod, env, mounts, ports, probes, resources, security};
 use crate::names;
 use crate::status::FieldError;
-use crate::validation::{invalid_each, items, not_found, one_of, text};
+use crate::validation::{invalid_each, items, not_found, one_of, text, too_many};
 use serde_json::Value;
 use std::collections::HashSet;
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
-const MESSAGE_POLICIES: [&str; 2] = ["FallbackToLogsOnError", "File"];
+const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
+const RESIZE_POLICIES: [&str; 2] = ["NotRequired", "RestartContainer"];
+const NOT_EPHEMERAL: [&str; 9] = [
+    "lifecycle",
+    "livenessProbe",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "startupProbe",
+];
+const FOR_EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
+const MAX_RESTART_RULES: usize = 20;
+const MAX_EXIT_CODES: usize = 255;
 
-/// Checks all containers; `volumes` are the names that mounts may refer to.
-pub(super) fn validate(spec: &Value, path: &str, volumes: &HashSet<&str>, faults: &mut Vec<FieldError>) {
-    if spec["containers"].as_array().is_none_or(Vec::is_empty) {
-        faults.push(FieldError::required(format!("{path}.containers"), ""));
+pub(super) fn validate(pod: &Pod<'_>, faults: &mut Vec<FieldError>) {
+    if pod.spec["containers"].as_array().is_none_or(Vec::is_empty) {
+        faults.push(FieldError::required(format!("{}.containers", pod.path), ""));
     }
     let mut names = HashSet::new();
     let mut host_ports = HashSet::new();
-    let host_network = spec["hostNetwork"] == true;
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        for (path, container) in items(spec, path, list) {
-            let name = text(container, "name");
-            if !name.is_empty() && !names.insert(name) {
-                faults.push(FieldError::duplicate(format!("{path}.name"), name));
-            }
-            validate_one(container, &path, volumes, faults);
-            let runs_once = list == "initContainers" && text(container, "restartPolicy") != "Always";
-            if runs_once || list == "ephemeralContainers" {
-                forbid(container, &path, list, faults);
-            } else {
-                probes::validate(container, &path, faults);
-            }
-            ports::validate(container, &path, host_network, faults);
-            // Init containers run alone, one after another: their host ports don't clash.
-            if list == "containers" {
-                ports::conflicts(container, &path, &mut host_ports, faults);
+    for (path, container) in items(pod.spec, pod.path, "containers") {
+        validate_one(container, &path, pod, faults);
+        unique(container, &path, &mut names, faults);
+        probes::validate(container, &path, pod.grace(), faults);
+        restart(container, &path, faults);
+        ports::conflicts(container, &path, &mut host_ports, faults);
+    }
+    for (path, container) in items(pod.spec, pod.path, "initContainers") {
+        validate_one(container, &path, pod, faults);
+        unique(container, &path, &mut names, faults);
+        restart(container, &path, faults);
+        // Init containers run alone, one after another: their host ports don't clash with each other's.
+        ports::conflicts(container, &path, &mut HashSet::new(), faults);
+        if text(container, "restartPolicy") == "Always" {
+            probes::validate(container, &path, pod.grace(), faults);
+        } else {
+            for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+                if !container[field].is_null() {
+                    let why = "may not be set for init containers without restartPolicy=Always";
+                    faults.push(FieldError::forbidden(format!("{path}.{field}"), why));
+                }
             }
         }
     }
+    let others = names.clone();
+    for (path, container) in items(pod.spec, pod.path, "ephemeralContainers") {
+        validate_one(container, &path, pod, faults);
+        unique(container, &path, &mut names, faults);
+        ephemeral(container, &path, &others, faults);
+    }
 }
 
-fn validate_one(container: &Value, path: &str, volumes: &HashSet<&str>, faults: &mut Vec<FieldError>) {
+fn unique<'a>(container: &'a Value, path: &str, names: &mut HashSet<&'a str>, faults: &mut Vec<FieldError>) {
+    let name = text(container, "name");
+    if !name.is_empty() && !names.insert(name) {
+        faults.push(FieldError::duplicate(format!("{path}.name"), name));
+    }
+}
+
+fn validate_one(container: &Value, path: &str, pod: &Pod<'_>, faults: &mut Vec<FieldError>) {
     let name = text(container, "name");
     if name.is_empty() {
         faults.push(FieldError::required(format!("{path}.name"), ""));
@@ -49,66 +79,89 @@ fn validate_one(container: &Value, path: &str, volumes: &HashSet<&str>, faults: 
     let image = text(container, "image");
     if image.is_empty() {
         faults.push(FieldError::required(format!("{path}.image"), ""));
-    } else if image.trim() != image {
+    } else if pod.real && image.trim() != image {
         faults.push(FieldError::invalid(format!("{path}.image"), image, "must not have leading or trailing whitespace"));
     }
     faults.extend(one_of(container, path, "terminationMessagePolicy", &MESSAGE_POLICIES));
+    ports::validate(container, path, faults);
+    env::validate(container, path, pod, faults);
+    mounts::validate(container, path, pod, faults);
     faults.extend(one_of(container, path, "imagePullPolicy", &PULL_POLICIES));
-    env::validate(container, path, faults);
-    validate_mounts(container, path, volumes, faults);
-    faults.extend(resources::resource_requirements(&container["resources"], &format!("{path}.resources")));
-    let context = &container["securityContext"];
-    if context["privileged"] == true && context["allowPrivilegeEscalation"] == false {
-        let why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-        faults.push(FieldError::invalid(format!("{path}.securityContext"), context.clone(), why));
+    let at = format!("{path}.resources");
+    faults.extend(resources::resource_requirements(&container["resources"], &at));
+    resources::container_claims(&container["resources"], &at, pod, faults);
+    resize_policy(container, &format!("{path}.resizePolicy"), pod.restart_policy(), faults);
+    security::of_container(container, path, pod.host_users(), faults);
+}
+
+fn resize_policy(container: &Value, path: &str, restart_policy: &str, faults: &mut Vec<FieldError>) {
+    let mut seen = HashSet::new();
+    for (index, policy) in container["resizePolicy"].as_array().into_iter().flatten().enumerate() {
+        let (resource, restart) = (text(policy, "resourceName"), text(policy, "restartPolicy"));
+        if !seen.insert(resource) {
+            faults.push(FieldError::duplicate(format!("{path}[{index}]"), resource));
+        }
+        for (found, valid) in [(resource, ["cpu", "memory"]), (restart, RESIZE_POLICIES)] {
+            if found.is_empty() {
+                faults.push(FieldError::required(path, ""));
+            } else if !valid.contains(&found) {
+                faults.push(FieldError::not_supported(path, found, &valid));
+            }
+        }
+        if restart_policy == "Never" && restart != "NotRequired" {
+            faults.push(FieldError::invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"));
+        }
     }
 }
 
-fn validate_mounts(container: &Value, path: &str, volumes: &HashSet<&str>, faults: &mut Vec<FieldError>) {
-    let mut mounted = HashSet::new();
+/// A container's own restart policy and its exceptions.
+fn restart(container: &Value, path: &str, faults: &mut Vec<FieldError>) {
+    let rules = container["restartPolicyRules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match container["restartPolicy"].as_str() {
+        None if !rules.is_empty() => {
+            faults.push(FieldError::required(format!("{path}.restartPolicy"), "must be specified when restartPolicyRules is specified"));
+        }
+        None | Some("Always" | "Never" | "OnFailure") => {}
+        Some(other) => {
+            faults.push(FieldError::not_supported(format!("{path}.restartPolicy"), other, &["Always", "Never", "OnFailure"]));
+        }
+    }
+    let path = format!("{path}.restartPolicyRules");
+    if rules.len() > MAX_RESTART_RULES {
+        faults.push(too_many(&*path, rules.len(), MAX_RESTART_RULES));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let codes = &rule["exitCodes"];
+        faults.extend(one_of(rule, &path, "action", &["Restart"]));
+        if !codes.is_object() {
+            faults.push(FieldError::required(format!("{path}.exitCodes"), "must be specified"));
+            continue;
+        }
+        faults.extend(one_of(codes, &format!("{path}.exitCodes"), "operator", &["In", "NotIn"]));
+        let count = codes["values"].as_array().map_or(0, Vec::len);
+        if count > MAX_EXIT_CODES {
+            faults.push(too_many(format!("{path}.exitCodes.values"), count, MAX_EXIT_CODES));
+        }
+    }
+}
+
+/// A container for looking into a running pod: nothing that the pod could come to rely on.
+fn ephemeral(container: &Value, path: &str, others: &HashSet<&str>, faults: &mut Vec<FieldError>) {
+    let target = text(container, "targetContainerName");
+    if !target.is_empty() && !others.contains(target) {
+        faults.push(not_found(format!("{path}.targetContainerName"), target));
+    }
+    for field in NOT_EPHEMERAL {
+        if !crate::validation::same(&container[field], &Value::Null) {
+            faults.push(FieldError::forbidden(format!("{path}.{field}"), FOR_EPHEMERAL));
+        }
+    }
     for (path, mount) in items(container, path, "volumeMounts") {
-        let name = text(mount, "name");
-        if name.is_empty() {
-            faults.push(FieldError::required(format!("{path}.name"), ""));
-        } else if !volumes.contains(name) {
-            faults.push(not_found(format!("{path}.name"), name));
-        }
-        let target = text(mount, "mountPath");
-        if target.is_empty() {
-            faults.push(FieldError::required(format!("{path}.mountPath"), ""));
-        } else if !mounted.insert(target) {
-            faults.push(FieldError::invalid(format!("{path}.mountPath"), target, "must be unique"));
-        }
         for field in ["subPath", "subPathExpr"] {
-            let inner = text(mount, field);
-            if inner.starts_with('/') {
-                faults.push(FieldError::invalid(format!("{path}.{field}"), inner, "must be a relative path"));
+            if !text(mount, field).is_empty() {
+                faults.push(FieldError::forbidden(format!("{path}.{field}"), FOR_EPHEMERAL));
             }
-            if inner.split('/').any(|part| part == "..") {
-                faults.push(FieldError::invalid(format!("{path}.{field}"), inner, "must not contain '..'"));
-            }
-        }
-        if !text(mount, "subPath").is_empty() && !text(mount, "subPathExpr").is_empty() {
-            let expression = text(mount, "subPathExpr");
-            faults.push(FieldError::invalid(format!("{path}.subPathExpr"), expression, "subPathExpr and subPath are mutually exclusive"));
-        }
-    }
-}
-
-/// What containers that aren't kept running may not have.
-fn forbid(container: &Value, path: &str, list: &str, faults: &mut Vec<FieldError>) {
-    let ephemeral = list == "ephemeralContainers";
-    let why = if ephemeral {
-        "cannot be set for an Ephemeral Container"
-    } else {
-        "may not be set for init containers without restartPolicy=Always"
-    };
-    let extra: &[&str] = if ephemeral { &["ports", "resources", "resizePolicy"] } else { &[] };
-    for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"].iter().chain(extra) {
-        let member = &container[*field];
-        let empty = member.is_null() || member.as_object().is_some_and(|m| m.is_empty() && *field == "resources");
-        if !empty {
-            faults.push(FieldError::forbidden(format!("{path}.{field}"), why));
         }
     }
 }

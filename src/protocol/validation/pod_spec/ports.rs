@@ -1,4 +1,5 @@
 //! A container's ports.
+use super::{Pod, dns};
 use crate::names;
 use crate::status::FieldError;
 use crate::validation::{invalid_each, items, one_of, text};
@@ -7,7 +8,7 @@ use std::collections::HashSet;
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
-pub(super) fn validate(container: &Value, path: &str, host_network: bool, faults: &mut Vec<FieldError>) {
+pub(super) fn validate(container: &Value, path: &str, faults: &mut Vec<FieldError>) {
     let mut seen = HashSet::new();
     for (path, port) in items(container, path, "ports") {
         let name = text(port, "name");
@@ -28,13 +29,10 @@ pub(super) fn validate(container: &Value, path: &str, host_network: bool, faults
         if host != 0 {
             faults.extend(names::port_number(host).into_iter().map(|s| FieldError::invalid(format!("{path}.hostPort"), host, s)));
         }
-        if host_network && host != 0 && host != number {
-            faults.push(FieldError::invalid(format!("{path}.containerPort"), number, "must match `hostPort` when `hostNetwork` is true"));
-        }
         faults.extend(one_of(port, &path, "protocol", &PROTOCOLS));
         let address = text(port, "hostIP");
-        if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
-            faults.push(FieldError::invalid(format!("{path}.hostIP"), address, "must be a valid IP address"));
+        if !address.is_empty() {
+            faults.extend(dns::not_an_address(address, &format!("{path}.hostIP")));
         }
     }
 }
@@ -49,6 +47,22 @@ pub(super) fn conflicts(container: &Value, path: &str, taken: &mut HashSet<Strin
         let claim = format!("{}/{}/{host}", text(port, "protocol"), text(port, "hostIP"));
         if !taken.insert(claim.clone()) {
             faults.push(FieldError::duplicate(format!("{path}.hostPort"), claim));
+        }
+    }
+}
+
+/// In the host's network a port is the host's port. Templates may leave it out: their pods get it.
+pub(super) fn with_host_network(pod: &Pod<'_>, faults: &mut Vec<FieldError>) {
+    if pod.spec["hostNetwork"] != true {
+        return;
+    }
+    for (path, container) in items(pod.spec, pod.path, "containers") {
+        for (path, port) in items(container, &path, "ports") {
+            let (host, own) = (port["hostPort"].as_i64().unwrap_or_default(), port["containerPort"].as_i64().unwrap_or_default());
+            if host != own && (pod.real || host != 0) {
+                let why = "must match `containerPort` when `hostNetwork` is true";
+                faults.push(FieldError::invalid(format!("{path}.hostPort"), host, why));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tolerations, affinity terms and spread constraints.
 use crate::names;
 use crate::status::FieldError;
-use crate::validation::{invalid_each, items, one_of, selector, text};
+use crate::validation::{invalid_each, items, one_of_if_set, selector, text};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -10,16 +10,13 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 pub(super) fn validate(spec: &Value, path: &str, faults: &mut Vec<FieldError>) {
-    for (path, toleration) in items(spec, path, "tolerations") {
-        validate_toleration(toleration, &path, faults);
-    }
-    let mut spreads = HashSet::new();
-    for (path, spread) in items(spec, path, "topologySpreadConstraints") {
+    let pair = |spread: &Value| format!("{{{}, {}}}", text(spread, "topologyKey"), text(spread, "whenUnsatisfiable"));
+    let spreads = spec["topologySpreadConstraints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, spread) in spreads.iter().enumerate() {
+        let path = format!("{path}.topologySpreadConstraints[{index}]");
         validate_spread(spread, &path, faults);
-        let pair = (text(spread, "topologyKey"), text(spread, "whenUnsatisfiable"));
-        if !spreads.insert(pair) {
-            let text = format!("{{{}, {}}}", pair.0, pair.1);
-            faults.push(FieldError::duplicate(format!("{path}.{{topologyKey, whenUnsatisfiable}}"), text));
+        if spreads.iter().skip(index + 1).any(|later| pair(later) == pair(spread)) {
+            faults.push(FieldError::duplicate(format!("{path}.{{topologyKey, whenUnsatisfiable}}"), pair(spread)));
         }
     }
     let mut gates = HashSet::new();
@@ -30,6 +27,9 @@ pub(super) fn validate(spec: &Value, path: &str, faults: &mut Vec<FieldError>) {
             faults.push(FieldError::duplicate(path, name));
         }
     }
+    for (path, toleration) in items(spec, path, "tolerations") {
+        validate_toleration(toleration, &path, faults);
+    }
     let affinity = format!("{path}.affinity");
     validate_node_affinity(&spec["affinity"]["nodeAffinity"], &format!("{affinity}.nodeAffinity"), faults);
     for kind in ["podAffinity", "podAntiAffinity"] {
@@ -37,7 +37,8 @@ pub(super) fn validate(spec: &Value, path: &str, faults: &mut Vec<FieldError>) {
     }
 }
 
-fn validate_toleration(toleration: &Value, path: &str, faults: &mut Vec<FieldError>) {
+/// One of the taints that a pod puts up with.
+pub fn validate_toleration(toleration: &Value, path: &str, faults: &mut Vec<FieldError>) {
     let (key, operator, effect) = (text(toleration, "key"), text(toleration, "operator"), text(toleration, "effect"));
     if !key.is_empty() {
         faults.extend(invalid_each(&format!("{path}.key"), key, names::qualified_name(key)));
@@ -51,11 +52,16 @@ fn validate_toleration(toleration: &Value, path: &str, faults: &mut Vec<FieldErr
     }
     let value = text(toleration, "value");
     match operator {
-        "" | "Equal" => faults.extend(invalid_each(&format!("{path}.operator"), value, names::label_value(value))),
+        "" | "Equal" => {
+            let why = names::label_value(value);
+            if !why.is_empty() {
+                faults.push(FieldError::invalid(format!("{path}.operator"), value, why.join(";")));
+            }
+        }
         "Exists" if value.is_empty() => {}
         "Exists" => {
             let why = "value must be empty when `operator` is 'Exists'";
-            faults.push(FieldError::invalid(format!("{path}.operator"), toleration.clone(), why));
+            faults.push(FieldError::invalid(format!("{path}.operator"), value, why));
         }
         other => faults.push(FieldError::not_supported(format!("{path}.operator"), other, &["Equal", "Exists"])),
     }
@@ -69,17 +75,46 @@ fn validate_spread(spread: &Value, path: &str, faults: &mut Vec<FieldError>) {
     if skew <= 0 {
         faults.push(FieldError::invalid(format!("{path}.maxSkew"), skew, "must be greater than zero"));
     }
-    let key = text(spread, "topologyKey");
-    if key.is_empty() {
+    if text(spread, "topologyKey").is_empty() {
         faults.push(FieldError::required(format!("{path}.topologyKey"), "can not be empty"));
-    } else {
-        faults.extend(invalid_each(&format!("{path}.topologyKey"), key, names::qualified_name(key)));
     }
-    faults.extend(one_of(spread, path, "whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]));
-    if let Some(domains) = spread["minDomains"].as_i64().filter(|d| *d <= 0) {
-        faults.push(FieldError::invalid(format!("{path}.minDomains"), domains, "must be greater than zero"));
+    let action = text(spread, "whenUnsatisfiable");
+    if !matches!(action, "DoNotSchedule" | "ScheduleAnyway") {
+        faults.push(FieldError::not_supported(format!("{path}.whenUnsatisfiable"), action, &["DoNotSchedule", "ScheduleAnyway"]));
     }
-    faults.extend(selector(&spread["labelSelector"], &format!("{path}.labelSelector")));
+    if let Some(domains) = spread["minDomains"].as_i64() {
+        if domains <= 0 {
+            faults.push(FieldError::invalid(format!("{path}.minDomains"), domains, "must be greater than zero"));
+        }
+        if action != "DoNotSchedule" {
+            let why = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}");
+            faults.push(FieldError::invalid(format!("{path}.minDomains"), domains, why));
+        }
+    }
+    for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
+        faults.extend(one_of_if_set(spread, path, policy, &["Honor", "Ignore"]));
+    }
+    let given = &spread["labelSelector"];
+    let keys = spread["matchLabelKeys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !keys.is_empty() && given.is_null() {
+        let why = "must not be specified when labelSelector is not set";
+        faults.push(FieldError::forbidden(format!("{path}.matchLabelKeys"), why));
+    }
+    for (path, key) in items(spread, path, "matchLabelKeys") {
+        let key = key.as_str().unwrap_or_default();
+        faults.extend(invalid_each(&path, key, names::qualified_name(key)));
+        // The key's own expression is there already; a second one is the writer's.
+        let own = usize::from(!given["matchLabels"][key].is_null());
+        if own + expressions(given).filter(|k| *k == key).count() > 1 {
+            faults.push(FieldError::invalid(path, key, "exists in both matchLabelKeys and labelSelector"));
+        }
+    }
+    faults.extend(selector(given, &format!("{path}.labelSelector")));
+}
+
+/// The keys of a selector's expressions.
+fn expressions(selector: &Value) -> impl Iterator<Item = &str> {
+    selector["matchExpressions"].as_array().into_iter().flatten().map(|e| text(e, "key"))
 }
 
 fn validate_node_affinity(affinity: &Value, path: &str, faults: &mut Vec<FieldError>) {
@@ -90,16 +125,17 @@ fn validate_node_affinity(affinity: &Value, path: &str, faults: &mut Vec<FieldEr
             faults.push(FieldError::required(format!("{path}.nodeSelectorTerms"), "must have at least one node selector term"));
         }
         for (path, term) in items(hard, &path, "nodeSelectorTerms") {
-            validate_node_term(term, &path, faults);
+            validate_node_term(term, &path, true, faults);
         }
     }
     for (path, preference) in items(affinity, path, PREFERRED) {
         validate_weight(preference, &path, faults);
-        validate_node_term(&preference["preference"], &format!("{path}.preference"), faults);
+        validate_node_term(&preference["preference"], &format!("{path}.preference"), false, faults);
     }
 }
 
-fn validate_node_term(term: &Value, path: &str, faults: &mut Vec<FieldError>) {
+/// `strict`: the values must be possible labels. A preference that nothing meets does no harm.
+fn validate_node_term(term: &Value, path: &str, strict: bool, faults: &mut Vec<FieldError>) {
     for (path, expression) in items(term, path, "matchExpressions") {
         let values = expression["values"].as_array().map_or(0, Vec::len);
         let field = format!("{path}.values");
@@ -118,6 +154,30 @@ fn validate_node_term(term: &Value, path: &str, faults: &mut Vec<FieldError>) {
         }
         let key = text(expression, "key");
         faults.extend(invalid_each(&format!("{path}.key"), key, names::qualified_name(key)));
+        for (path, value) in items(expression, &path, "values").filter(|_| strict) {
+            let value = value.as_str().unwrap_or_default();
+            faults.extend(invalid_each(&path, value, names::label_value(value)));
+        }
+    }
+    for (path, requirement) in items(term, path, "matchFields") {
+        let values = requirement["values"].as_array().map(Vec::as_slice).unwrap_or_default();
+        match text(requirement, "operator") {
+            "In" | "NotIn" if values.len() != 1 => {
+                let why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+                faults.push(FieldError::required(format!("{path}.values"), why));
+            }
+            "In" | "NotIn" => {}
+            other => faults.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator")),
+        }
+        let key = text(requirement, "key");
+        if key != "metadata.name" {
+            faults.push(FieldError::invalid(format!("{path}.key"), key, "not a valid field selector key"));
+            continue;
+        }
+        for (path, value) in items(requirement, &path, "values") {
+            let value = value.as_str().unwrap_or_default();
+            faults.extend(invalid_each(&path, value, names::dns1123_subdomain(value)));
+        }
     }
 }
 
@@ -132,14 +192,46 @@ fn validate_pod_affinity(affinity: &Value, path: &str, faults: &mut Vec<FieldErr
 }
 
 fn validate_pod_term(term: &Value, path: &str, faults: &mut Vec<FieldError>) {
-    if text(term, "topologyKey").is_empty() {
-        faults.push(FieldError::required(format!("{path}.topologyKey"), "can not be empty"));
-    } else {
-        let key = text(term, "topologyKey");
-        faults.extend(invalid_each(&format!("{path}.topologyKey"), key, names::qualified_name(key)));
-    }
     for name in ["labelSelector", "namespaceSelector"] {
         faults.extend(selector(&term[name], &format!("{path}.{name}")));
+    }
+    for name in term["namespaces"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        faults.extend(invalid_each(&format!("{path}.namespace"), name, names::dns1123_label(name)));
+    }
+    match_keys(term, path, faults);
+    let key = text(term, "topologyKey");
+    if key.is_empty() {
+        faults.push(FieldError::required(format!("{path}.topologyKey"), "can not be empty"));
+    }
+    faults.extend(invalid_each(&format!("{path}.topologyKey"), key, names::qualified_name(key)));
+}
+
+/// Labels that must be as, or other than, the pod's own.
+fn match_keys(term: &Value, path: &str, faults: &mut Vec<FieldError>) {
+    let given = &term["labelSelector"];
+    for field in ["matchLabelKeys", "mismatchLabelKeys"] {
+        let keys = term[field].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !keys.is_empty() && given.is_null() {
+            let why = "must not be specified when labelSelector is not set";
+            faults.push(FieldError::forbidden(format!("{path}.{field}"), why));
+            continue;
+        }
+        for (path, key) in items(term, path, field) {
+            let key = key.as_str().unwrap_or_default();
+            faults.extend(invalid_each(&path, key, names::qualified_name(key)));
+        }
+    }
+    for (at, key) in items(term, path, "matchLabelKeys") {
+        let name = key.as_str().unwrap_or_default();
+        // The key's own expression is there already; a second one is the writer's.
+        let own = usize::from(!given["matchLabels"][name].is_null());
+        if own + expressions(given).filter(|k| *k == name).count() > 1 {
+            let index = at.strip_prefix(&format!("{path}.matchLabelKeys")).unwrap_or_default();
+            faults.push(FieldError::invalid(format!("{path}{index}"), name, "exists in both matchLabelKeys and labelSelector"));
+        }
+        if term["mismatchLabelKeys"].as_array().is_some_and(|l| l.contains(key)) {
+            faults.push(FieldError::invalid(at, name, "exists in both matchLabelKeys and mismatchLabelKeys"));
+        }
     }
 }
 

@@ -116,7 +116,7 @@ fn resources_and_probes() {
         )
     );
     assert!(over.contains(
-        &"spec.containers[0].resources.requests: Invalid value: \"gpu\": must be a standard resource for containers".to_string()
+        &"spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource for containers".to_string()
     ));
     let probe = container_with(
         json!({"livenessProbe": {"successThreshold": 2, "exec": {"command": ["x"]}, "tcpSocket": {"port": 1}}, "startupProbe": {}}),
@@ -145,7 +145,7 @@ fn volumes_and_placement() {
     assert_eq!(rest.len(), 4, "{rest:#?}");
     assert!(
         rest.iter()
-            .any(|f| f == "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"Never\", \"OnFailure\"")
+            .any(|f| f == "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"")
     );
 }
 
@@ -177,4 +177,62 @@ fn metadata() {
         selector(&json!({"matchExpressions": [{"key": "a", "operator": "In"}, {"key": "b", "operator": "Is"}]}), "spec.selector").len(),
         2
     );
+}
+
+/// One bad field each, and what is said about it.
+#[test]
+fn single_faults() {
+    let container = |fields: Value| {
+        let mut container = json!({"name": "c", "image": "i"});
+        container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"containers": [container]})
+    };
+    let pod = |fields: Value| {
+        let mut spec = json!({"containers": [{"name": "c", "image": "i"}]});
+        spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        spec
+    };
+    let limits = |limits: Value| container(json!({"resources": {"limits": limits}}));
+    let term = |term: Value| {
+        pod(json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}}))
+    };
+    let c = "spec.containers[0]";
+    let cases = [
+        (limits(json!({"hugepages-2Mi": "3Mi", "cpu": "1"})), format!("{c}.resources.limits[hugepages-2Mi]: Invalid value: \"3Mi\": 3Mi is not positive integer multiple of hugepages-2Mi")),
+        (limits(json!({"hugepages-2Mi": "4Mi"})), format!("{c}.resources: Forbidden: HugePages require cpu or memory")),
+        (limits(json!({"a.example/gpu": "500m"})), format!("{c}.resources.limits[a.example/gpu]: Invalid value: \"500m\": must be an integer")),
+        (container(json!({"resources": {"requests": {"a.example/gpu": "1"}}})), format!("{c}.resources.limits: Required value: Limit must be set for non overcommitable resources")),
+        (container(json!({"resources": {"claims": [{"name": "d"}]}})), format!("{c}.resources.claims[0]: Not found: \"d\": must be one of the names in pod.spec.resourceClaims which is empty")),
+        (container(json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels"}}}]})), format!("{c}.env[0].valueFrom.fieldRef.fieldPath: Unsupported value: \"metadata.labels\": supported values: \"metadata.name\", \"metadata.namespace\", \"metadata.uid\", \"spec.nodeName\", \"spec.serviceAccountName\", \"status.hostIP\", \"status.hostIPs\", \"status.podIP\", \"status.podIPs\"")),
+        (container(json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.none"}}}]})), format!("{c}.env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.none\": error converting fieldPath: field label not supported: spec.none")),
+        (container(json!({"env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}]})), format!("{c}.env[0].valueFrom.resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource")),
+        (container(json!({"envFrom": [{}]})), format!("{c}.envFrom: Invalid value: \"\": must specify one of: `configMapRef` or `secretRef`")),
+        (container(json!({"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}})), format!("{c}.lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)")),
+        (container(json!({"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]})), format!("{c}.restartPolicy: Required value: must be specified when restartPolicyRules is specified")),
+        (container(json!({"resizePolicy": [{"resourceName": "disk", "restartPolicy": "NotRequired"}]})), format!("{c}.resizePolicy: Unsupported value: \"disk\": supported values: \"cpu\", \"memory\"")),
+        (container(json!({"securityContext": {"runAsUser": -1}})), format!("{c}.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive")),
+        (container(json!({"securityContext": {"procMount": "Unmasked"}})), format!("{c}.securityContext.procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to use `Unmasked`")),
+        (pod(json!({"securityContext": {"seccompProfile": {"type": "Localhost"}}})), "spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost".into()),
+        (pod(json!({"hostNetwork": true, "securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1"}]}})), "spec.securityContext.sysctls[0].name: Invalid value: \"net.core.somaxconn\": may not be specified when 'hostNetwork' is true".into()),
+        (pod(json!({"hostUsers": false, "hostPID": true})), "spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false".into()),
+        (pod(json!({"os": {"name": "windows"}, "hostIPC": true})), "spec.hostIPC: Forbidden: cannot be set for a windows pod".into()),
+        (pod(json!({"hostAliases": [{"ip": "x"}]})), "spec.hostAliases[0].ip: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()),
+        (pod(json!({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "k", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 1}]})), "spec.topologySpreadConstraints[0].minDomains: Invalid value: 1: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway".into()),
+        (term(json!({"matchFields": [{"key": "metadata.uid", "operator": "In", "values": ["a"]}]})), "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].key: Invalid value: \"metadata.uid\": not a valid field selector key".into()),
+        (pod(json!({"volumes": [{"name": "v", "downwardAPI": {"items": [{"path": "f"}]}}]})), "spec.volumes[0].downwardAPI: Required value: one of fieldRef and resourceFieldRef is required".into()),
+        (pod(json!({"volumes": [{"name": "v", "nfs": {"server": "s", "path": "p"}}]})), "spec.volumes[0].nfs.path: Invalid value: \"p\": must be an absolute path".into()),
+        (pod(json!({"volumes": [{"name": "v", "iscsi": {"targetPortal": "p", "iqn": "x", "lun": 0}}]})), "spec.volumes[0].iscsi.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa".into()),
+        (pod(json!({"volumes": [{"name": "v", "image": {}}]})), "spec.volumes[0].image.reference: Required value".into()),
+        (pod(json!({"overhead": {"cpu": "-1"}})), "spec.overhead.limits[cpu]: Invalid value: \"-1\": must be greater than or equal to 0".into()),
+        (pod(json!({"resources": {"requests": {"cpu": "1"}}, "containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}}}]})), "spec.resources.requests[cpu]: Invalid value: \"1\": must be greater than or equal to aggregate container requests of 2".into()),
+        (pod(json!({"ephemeralContainers": [{"name": "e", "image": "i", "ports": [{"containerPort": 1}]}]})), "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container".into()),
+    ];
+    for (spec, said) in cases {
+        // Requests follow limits, and are found fault with like them.
+        let found: Vec<_> = faults(spec.clone())
+            .into_iter()
+            .filter(|f| !f.contains("resources.requests[h") && !f.contains("resources.requests[a"))
+            .collect();
+        assert_eq!(found, [said], "{spec}");
+    }
 }

@@ -1,0 +1,233 @@
+//! ValidatingAdmissionPolicy and MutatingAdmissionPolicy: rules in CEL that run in the server.
+mod mutating;
+mod parameters;
+mod policy;
+mod validating;
+
+#[cfg(test)]
+mod tests;
+
+use super::chain::derived;
+use super::derived::Derived;
+use super::expressions::Bindings;
+use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
+use super::refusal::{forbidden, name_of};
+use super::request::Authorize;
+use crate::actors::kinds::{Attributes, scale_of};
+use crate::protocol::status::{ApiError, Cause};
+use crate::storage::{Shelf, Shelves, Snapshot};
+use policy::{Action, Binding, Mutating, Policy, Validating};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Every policy with its bindings.
+pub struct Policies {
+    validating: Derived<Vec<Policy<Validating>>>,
+    validating_bindings: Derived<Vec<Binding>>,
+    mutating: Derived<Vec<Policy<Mutating>>>,
+    mutating_bindings: Derived<Vec<Binding>>,
+    namespaces: Arc<Shelf>,
+    shelves: Arc<Shelves>,
+    authorizer: Arc<dyn Authorize>,
+}
+
+/// A request, as policies look at it.
+struct Review<'a> {
+    a: &'a Attributes<'a>,
+    object: Option<&'a Value>,
+    old: Option<&'a Value>,
+}
+
+/// What follows from one parameter object of one binding.
+struct Case {
+    bindings: Bindings,
+}
+
+impl Policies {
+    pub fn new(shelves: Arc<Shelves>, authorizer: Arc<dyn Authorize>) -> Self {
+        let shelf = |plural: &str| format!("{plural}.admissionregistration.k8s.io");
+        let bindings: fn(&Snapshot) -> Vec<Binding> = policy::bindings;
+        Policies {
+            validating: derived(&shelves, &shelf("validatingadmissionpolicies"), policy::validating),
+            validating_bindings: derived(&shelves, &shelf("validatingadmissionpolicybindings"), bindings),
+            mutating: derived(&shelves, &shelf("mutatingadmissionpolicies"), policy::mutating),
+            mutating_bindings: derived(&shelves, &shelf("mutatingadmissionpolicybindings"), bindings),
+            namespaces: shelves.shelf("namespaces"),
+            shelves,
+            authorizer,
+        }
+    }
+
+    /// Whether a policy that is bound may have a say.
+    pub fn concern(&self, a: &Attributes<'_>) -> bool {
+        let validating = !self.validating.is_empty() && !self.validating_bindings.is_empty();
+        let mutating = !self.mutating.is_empty() && !self.mutating_bindings.is_empty();
+        (validating && self.validating.get().iter().any(|p| p.matching.concerns(a)))
+            || (mutating && self.mutating.get().iter().any(|p| p.matching.concerns(a)))
+    }
+
+    /// Applies the mutating policies, in the order of their names; those that want to see later changes run once more.
+    pub fn mutate(&self, a: &Attributes<'_>, mut object: Value, old: Option<&Value>) -> Result<Value, ApiError> {
+        if self.mutating.is_empty() || self.mutating_bindings.is_empty() {
+            return Ok(object);
+        }
+        let (policies, bindings) = (self.mutating.get(), self.mutating_bindings.get());
+        let mut left = Vec::new();
+        for policy in policies.iter() {
+            for binding in bindings.iter().filter(|b| b.policy == policy.name) {
+                if self.apply(a, policy, binding, &mut object, old)? && policy.body.reinvoke {
+                    left.push((policy, binding, object.clone()));
+                }
+            }
+        }
+        for (policy, binding, seen) in left {
+            if seen != object {
+                self.apply(a, policy, binding, &mut object, old)?;
+            }
+        }
+        Ok(object)
+    }
+
+    fn apply(
+        &self,
+        a: &Attributes<'_>,
+        policy: &Policy<Mutating>,
+        binding: &Binding,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<bool, ApiError> {
+        let review = Review { a, object: Some(object), old };
+        let Some(target) = self.wants(&review, policy, binding) else { return Ok(false) };
+        let mut presented = target.present(a, object);
+        let cases = match self.cases(&review, target, policy, binding) {
+            Ok(Some(cases)) => cases,
+            Ok(None) => return Ok(false),
+            Err(why) if policy.fail => return Err(self.denied(&review, "MutatingAdmissionPolicy", policy, binding, &why)),
+            Err(_) => return Ok(false),
+        };
+        for case in cases {
+            match mutating::run(&policy.body, &case.bindings, &policy.variables, target.kind(a), &mut presented) {
+                Ok(()) => {}
+                Err(why) if policy.fail => return Err(self.denied(&review, "MutatingAdmissionPolicy", policy, binding, &why)),
+                Err(why) => tracing::debug!(policy = policy.name, "a mutation is left out: {why}"),
+            }
+        }
+        *object = target.take_back(a, presented);
+        Ok(true)
+    }
+
+    /// Judges by the validating policies. Answers warnings.
+    pub fn validate(&self, a: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        if self.validating.is_empty() || self.validating_bindings.is_empty() {
+            return Ok(warnings);
+        }
+        let scale = |o: Option<&Value>| o.filter(|_| a.subresource == "scale").map(|o| scale_of(a.kind, o));
+        let (new_scale, old_scale) = (scale(object), scale(old));
+        let review = Review { a, object: new_scale.as_ref().or(object), old: old_scale.as_ref().or(old) };
+        let (policies, bindings) = (self.validating.get(), self.validating_bindings.get());
+        for policy in policies.iter() {
+            for binding in bindings.iter().filter(|b| b.policy == policy.name) {
+                self.judge(&review, policy, binding, &mut warnings)?;
+            }
+        }
+        Ok(warnings)
+    }
+
+    fn judge(
+        &self,
+        review: &Review<'_>,
+        policy: &Policy<Validating>,
+        binding: &Binding,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), ApiError> {
+        let Some(target) = self.wants(review, policy, binding) else { return Ok(()) };
+        let kind = "ValidatingAdmissionPolicy";
+        let cases = match self.cases(review, target, policy, binding) {
+            Ok(Some(cases)) => cases,
+            Ok(None) => return Ok(()),
+            Err(why) if policy.fail => return Err(self.denied(review, kind, policy, binding, &why)),
+            Err(_) => return Ok(()),
+        };
+        for mut case in cases {
+            for (name, variable) in &policy.variables {
+                if let Ok(expression) = variable {
+                    case.bindings.define(name, expression);
+                }
+            }
+            let about = name_of(review.a, review.object);
+            validating::annotate(&policy.body, &case.bindings, &policy.name, about);
+            for finding in validating::run(&policy.body, &case.bindings, policy.fail) {
+                let (name, bound) = (&policy.name, &binding.name);
+                if binding.actions.contains(&Action::Audit) {
+                    tracing::info!(target: "audit", policy = name, binding = bound, object = about, "validation failure: {}", finding.message);
+                }
+                if binding.actions.contains(&Action::Warn) {
+                    let message = &finding.message;
+                    warnings.push(format!("Validation failed for {kind} '{name}' with binding '{bound}': {message}"));
+                }
+                if binding.actions.contains(&Action::Deny) {
+                    let mut error = self.denied(review, kind, policy, binding, &finding.message);
+                    (error.code, error.reason) = (finding.code(), finding.reason.clone());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In which form a policy wants the request, if it and the binding want it.
+    fn wants<T>(&self, review: &Review<'_>, policy: &Policy<T>, binding: &Binding) -> Option<Target> {
+        let (a, object, old) = (review.a, review.object, review.old);
+        let target = policy.matching.target(a)?;
+        if !policy.matching.selects(a, object, old, &self.namespaces) {
+            return None;
+        }
+        if let Some(matching) = &binding.matching {
+            if matching.has_rules() && matching.target(a).is_none() {
+                return None;
+            }
+            if !matching.selects(a, object, old, &self.namespaces) {
+                return None;
+            }
+        }
+        Some(target)
+    }
+
+    /// One case for each parameter object, or a single one without; `None` when the conditions do not hold.
+    fn cases<T>(&self, review: &Review<'_>, target: Target, policy: &Policy<T>, binding: &Binding) -> Result<Option<Vec<Case>>, String> {
+        let a = review.a;
+        let about = request(a, review.object.or(review.old), target);
+        let (object, old) = (review.object.map(|o| target.present(a, o)), review.old.map(|o| target.present(a, o)));
+        let mut base = bindings(&about, object.as_ref(), old.as_ref());
+        base.set("namespaceObject", &namespace_object(a, &self.namespaces));
+        base.set("params", &Value::Null);
+        base.authorize(&self.authorizer, a.user);
+        let parameters = match &policy.parameters {
+            None => vec![Value::Null],
+            Some(kind) => match parameters::find(&self.shelves, kind, binding.parameters.as_ref(), &a.key.namespace)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
+        let mut cases = Vec::new();
+        for parameter in parameters {
+            let mut bindings = base.clone();
+            bindings.set("params", &parameter);
+            if conditions_hold(&policy.conditions, &bindings)? {
+                cases.push(Case { bindings });
+            }
+        }
+        Ok((!cases.is_empty()).then_some(cases))
+    }
+
+    fn denied<T>(&self, review: &Review<'_>, kind: &str, policy: &Policy<T>, binding: &Binding, message: &str) -> ApiError {
+        let (name, bound) = (&policy.name, &binding.name);
+        let why = format!("{kind} '{name}' with binding '{bound}' denied request: {message}");
+        let mut error = forbidden(review.a, review.object.or(review.old), &why);
+        if let Some(details) = &mut error.details {
+            details.causes.push(Cause { reason: String::new(), message: message.into(), field: String::new() });
+        }
+        error
+    }
+}

@@ -1,0 +1,58 @@
+//! The reviews as discovery shows them.
+use super::super::path::Target;
+use crate::protocol::codec::Codec;
+use crate::protocol::codec::kinds;
+use crate::protocol::resource::Resource;
+use crate::protocol::status::ApiError;
+
+/// Kinds that are answered and never stored.
+pub static VIRTUAL: &[Resource] = &[
+    review("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", false),
+    review("authentication.k8s.io", "TokenReview", "tokenreviews", "tokenreview", false),
+    review("authorization.k8s.io", "LocalSubjectAccessReview", "localsubjectaccessreviews", "localsubjectaccessreview", true),
+    review("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview", false),
+    review("authorization.k8s.io", "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview", false),
+    review("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview", false),
+];
+
+const fn review(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str, namespaced: bool) -> Resource {
+    Resource {
+        group,
+        version: "v1",
+        kind,
+        plural,
+        singular,
+        namespaced,
+        short_names: &[],
+        categories: &[],
+        verbs: &["create"],
+        subresources: &[],
+    }
+}
+
+/// The codec of the review that a path names.
+pub(super) fn codec(target: &Target) -> Option<&'static Codec> {
+    let found = VIRTUAL.iter().find(|r| r.group == target.group && r.plural == target.resource && r.version == target.version)?;
+    [
+        &kinds::SELF_SUBJECT_REVIEW,
+        &kinds::TOKEN_REVIEW,
+        &kinds::LOCAL_SUBJECT_ACCESS_REVIEW,
+        &kinds::SELF_SUBJECT_ACCESS_REVIEW,
+        &kinds::SELF_SUBJECT_RULES_REVIEW,
+        &kinds::SUBJECT_ACCESS_REVIEW,
+    ]
+    .into_iter()
+    .find(|codec| codec.kind == found.kind)
+}
+
+/// Reviews are created, in a namespace or not, and nothing else.
+pub(super) fn check_shape(target: &Target, verb: &str) -> Result<(), ApiError> {
+    let namespaced = VIRTUAL.iter().any(|r| r.plural == target.resource && r.namespaced);
+    if namespaced == target.namespace.is_empty() || !target.subresource.is_empty() || !target.name.is_empty() {
+        return Err(ApiError::new(404, "NotFound", "the server could not find the requested resource"));
+    }
+    if verb != "create" {
+        return Err(ApiError::method_not_supported(&target.group, &target.resource, verb));
+    }
+    Ok(())
+}
