@@ -7,7 +7,7 @@ use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::Kinds;
+use crate::actors::kinds::{Kinds, NODE_PORTS, ServiceAddresses};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
@@ -55,7 +55,10 @@ impl Server {
         let plugins = Plugins::choose(&chosen.enable, &chosen.disable).map_err(|e| CliError::usage(format!("api.admission: {e}")))?;
         let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), ..AdmissionSettings::new(&shelves) };
         let admission = AdmissionChain::new(&shelves, committer.clone(), settings);
-        let plane = start_kinds(&committer, shelves, Rights::before(Arc::new(admission), authorizer.clone()));
+        let plane = start_kinds(&committer, shelves.clone(), Rights::before(Arc::new(admission), authorizer.clone()));
+        let seed = u64::from(std::process::id()) ^ shelves.committed();
+        let addresses = ServiceAddresses::new(config.network.service_cidr, NODE_PORTS, seed);
+        plane.kinds.allocate("services", Box::new(addresses)).map_err(CliError::failed)?;
         let registry = KindRegistry::new(plane.kinds.clone());
         register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
@@ -78,9 +81,15 @@ impl Server {
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
-        let settings = ControllerSettings { pod_cidr, ca: pki.ca_pem().to_string(), heartbeats: heartbeats.clone() };
-        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
+        let settings = ControllerSettings {
+            pod_cidr,
+            ca: pki.ca_pem().to_string(),
+            heartbeats: heartbeats.clone(),
+            pki: pki.clone(),
+            bootstrap: bootstrap_settings(config, listener.address),
+        };
+        controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let url = format!("https://{}", reachable(listener.address));
         write_private(&data_dir.join("admin.kubeconfig"), &pki.admin_kubeconfig(&url))?;
         tokio::spawn(keep_certificates(pki.clone()));
@@ -110,6 +119,16 @@ async fn keep_certificates(pki: Arc<Pki>) {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the server's certificate could not be renewed"),
         }
+    }
+}
+
+/// What the cluster keeps in place, and where its service `kubernetes` leads.
+fn bootstrap_settings(config: &Config, listening: SocketAddr) -> controllers::bootstrap::Settings {
+    controllers::bootstrap::Settings {
+        service_range: config.network.service_cidr.to_string(),
+        service_address: config.network.service_cidr.nth(1),
+        api_addresses: vec![reachable(listening).ip()],
+        api_port: listening.port(),
     }
 }
 

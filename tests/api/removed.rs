@@ -18,7 +18,7 @@ async fn one_object_under_two_versions() {
     let sets = |version: &str| format!("/apis/{version}/namespaces/{}/replicasets", place.namespace);
     let (old, today) = (sets("extensions/v1beta1"), sets("apps/v1"));
     let made = place.api.post(&old, &old_set("a")).await;
-    assert_eq!((made.code, made.header("warning")), (201, OLD_SET));
+    assert_eq!((made.status, made.header("warning")), (201, OLD_SET));
     assert_eq!(made.json()["apiVersion"], "extensions/v1beta1");
     let stored = place.api.get(&format!("{today}/a")).await;
     assert_eq!(stored.header("warning"), "");

@@ -1,4 +1,6 @@
 //! Which controllers a server runs.
+use super::bootstrap::{self, Bootstrap, FlowSchemas};
+use super::certificates::{Certificates, approver};
 use super::cluster::Cluster;
 use super::custom_resources::{CustomResources, KindRegistry};
 use super::garbage::Garbage;
@@ -15,6 +17,7 @@ use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
 use crate::protocol::time;
+use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
 use std::sync::Arc;
 
@@ -32,6 +35,10 @@ pub struct ControllerSettings {
     pub ca: String,
     /// Fed by the mesh.
     pub heartbeats: Heartbeats,
+    /// Signs certificates.
+    pub pki: Arc<Pki>,
+    /// What the cluster keeps in place.
+    pub bootstrap: bootstrap::Settings,
 }
 
 /// Starts every controller and the scheduler on one arbiter.
@@ -52,6 +59,11 @@ pub fn start(
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);
     run.controller("storageprotection", || StorageProtection);
+    let pki = settings.pki.clone();
+    run.controller("certificates", move || Certificates { pki: pki.clone(), may_request: Arc::new(approver::usual_rights) });
+    let wanted = settings.bootstrap.clone();
+    run.controller("bootstrap", move || Bootstrap::new(&wanted));
+    run.controller("flowschemas", || FlowSchemas);
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);

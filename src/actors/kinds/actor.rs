@@ -1,4 +1,5 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
+use super::allocation::Shares;
 use super::prepare::prepare_update;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
 use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages, tracking};
@@ -34,6 +35,7 @@ pub struct KindActor {
     namespaces: Arc<Shelf>,
     committer: Committer,
     admission: Arc<dyn Admission>,
+    shares: Shares,
     pending: HashMap<ObjectKey, Pending>,
 }
 
@@ -135,8 +137,15 @@ impl State {
 }
 
 impl KindActor {
-    pub fn new(kind: Arc<Kind>, shelf: Arc<Shelf>, namespaces: Arc<Shelf>, committer: Committer, admission: Arc<dyn Admission>) -> Self {
-        KindActor { kind, shelf, namespaces, committer, admission, pending: HashMap::new() }
+    pub(super) fn new(
+        kind: Arc<Kind>,
+        shelf: Arc<Shelf>,
+        namespaces: Arc<Shelf>,
+        committer: Committer,
+        admission: Arc<dyn Admission>,
+        shares: Shares,
+    ) -> Self {
+        KindActor { kind, shelf, namespaces, committer, admission, shares, pending: HashMap::new() }
     }
 
     /// The newest state of an object, durable or not.
@@ -158,17 +167,18 @@ impl KindActor {
 
     fn decide(&mut self, op: WriteOp, writer: &Writer) -> Result<Decision, ApiError> {
         match op {
-            WriteOp::Create(object) => {
+            WriteOp::Create(mut object) => {
                 let (key, _) = codec::meta_of(&object);
                 if self.current(&key).is_some() {
                     let resource = &self.kind.resource;
                     return Err(ApiError::already_exists(resource.group, resource.plural, &key.name));
                 }
+                self.shares.allocate(None, &mut object)?;
                 let step = self.step(None, &object, codec::encode(&object), Outcome::Created);
                 self.charged(step, Operation::Create, Part::Main, writer, Some(&object), None)
             }
             WriteOp::Edit(edit) => self.edit(&edit, writer),
-            WriteOp::Put { held: token, part, object, warnings } => {
+            WriteOp::Put { held: token, part, mut object, warnings } => {
                 let (key, _) = codec::meta_of(&object);
                 let held = self.required(&key)?;
                 if held.token != token {
@@ -176,6 +186,7 @@ impl KindActor {
                     return Err(ApiError::modified(resource.group, resource.plural, &key.name));
                 }
                 let old = self.kind.read(&held);
+                self.shares.allocate(Some(&old), &mut object)?;
                 let step = self.settle(held, &object, Outcome::Updated);
                 let mut decision = self.charged(step, Operation::Update, part, writer, Some(&object), Some(&old))?;
                 decision.warnings = warnings;
@@ -210,6 +221,7 @@ impl KindActor {
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
         let mut new = prepare_update(&kind, edit.part, &old, body)?;
         tracking::merged(&kind, edit.part, &old, &mut new, writer);
+        self.shares.allocate(Some(&old), &mut new)?;
         warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));
         let step = self.settle(held, &new, Outcome::Updated);
@@ -293,7 +305,7 @@ impl KindActor {
         }
         let deleted = outcome == Outcome::Deleted;
         let op = if deleted { Op::Delete(state.draft()) } else { Op::Put(state.draft()) };
-        let expect = held.map_or(Expect::Absent, |entry| Expect::Token(entry.token));
+        let expect = held.as_ref().map_or(Expect::Absent, |entry| Expect::Token(entry.token));
         // The object comes first among the entries that the committer answers with.
         changes.push(Change { shelf: self.shelf.clone(), key: key.clone(), expect, op, token });
         changes.extend(charges);
@@ -302,10 +314,14 @@ impl KindActor {
             self.pending.retain(|_, p| !p.settled.load(Ordering::Acquire));
         }
         let entry = (!deleted).then(|| Arc::new(state.into_entry(0, token)));
+        let given_back = self.take_shares(held.as_deref(), entry.as_deref());
         self.pending.insert(key, Pending { entry, settled: settled.clone() });
         let kind = self.kind.clone();
         let answer = Box::new(move |result: Result<Vec<Arc<Entry>>, CommitError>| {
             settled.store(true, Ordering::Release);
+            if let (Err(_), Some(give_back)) = (&result, given_back) {
+                give_back();
+            }
             let result = result.map_err(|e| commit_error(&kind, e)).and_then(|entries| {
                 let entry = entries.into_iter().next().ok_or_else(|| ApiError::internal("the commit answered without an object"))?;
                 Ok(Written { entry, outcome, warnings })
@@ -313,6 +329,17 @@ impl KindActor {
             let _ = reply.send(result);
         });
         self.hand_over(Commit { changes, reply: answer });
+    }
+
+    /// Takes the shares of a write that is on its way; what is answered gives them back when it fails.
+    fn take_shares(&self, old: Option<&Entry>, new: Option<&Entry>) -> Option<impl FnOnce() + Send + use<>> {
+        if !self.shares.is_kept() {
+            return None;
+        }
+        let (old, new) = (old.map(Entry::parse), new.map(Entry::parse));
+        self.shares.observe(old.as_ref(), new.as_ref());
+        let shares = self.shares.clone();
+        Some(move || shares.observe(new.as_ref(), old.as_ref()))
     }
 
     fn hand_over(&self, commit: Commit) {

@@ -3,6 +3,7 @@
 mod actor;
 mod admission;
 pub mod admissionregistration;
+mod allocation;
 pub mod apiextensions;
 pub mod apiregistration;
 mod apps;
@@ -49,6 +50,7 @@ pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, valid
 pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
+pub use allocation::Allocator;
 pub use cluster::WriteLimits;
 pub use columns::Column;
 pub use kind::{Body, CustomBody, Kind, PLAIN, Rules, ScalePaths, View};

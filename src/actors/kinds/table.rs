@@ -1,7 +1,13 @@
 //! The kinds that are served, with their actors. Built-in ones are there from the start; those of definitions come and go. Readers see
 //! an immutable table, which is swapped as a whole.
+<<<<<<< HEAD
 use super::{Admission, Kind, KindActor, KindMessage, WriteLimits, Writer};
 use crate::actors::base::{Guardian, Mailbox, SendError};
+=======
+use super::allocation::Shares;
+use super::{Admission, Allocator, Kind, KindActor, KindMessage, WriteLimits, Writer};
+use crate::actors::base::{Guardian, Mailbox};
+>>>>>>> main
 use crate::storage::{Committer, Shelf, Shelves};
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
@@ -51,6 +57,7 @@ pub struct Served {
     pub(super) mailbox: Mailbox<KindMessage>,
     /// What the actor takes up when it starts anew after a panic.
     latest: Arc<ArcSwap<Kind>>,
+    shares: Shares,
 }
 
 impl Table {
@@ -104,17 +111,34 @@ impl Kinds {
     /// A kind with its actor: the owner's, or a new one.
     fn served(&self, kind: Arc<Kind>, owner: Option<&Served>, listed: bool) -> Served {
         if let Some(owner) = owner {
-            return Served { kind, shelf: owner.shelf.clone(), listed, mailbox: owner.mailbox.clone(), latest: owner.latest.clone() };
+            let (shelf, mailbox) = (owner.shelf.clone(), owner.mailbox.clone());
+            return Served { kind, shelf, listed, mailbox, latest: owner.latest.clone(), shares: owner.shares.clone() };
         }
         let shelf = self.shelves.shelf(&kind.shelf());
         let mailbox = Mailbox::new(format!("server/kinds/{}", kind.shelf()));
         let latest = Arc::new(ArcSwap::new(kind.clone()));
         let (held, actor_shelf, namespaces) = (latest.clone(), shelf.clone(), self.shelves.shelf("namespaces"));
         let (committer, admission) = (self.launch.committer.clone(), self.admission.clone());
+        let shares = Shares::default();
+        let actor_shares = shares.clone();
         self.launch.guardian.start(&self.launch.arbiter, &mailbox, self.limits.mailbox, move || {
-            KindActor::new(held.load_full(), actor_shelf.clone(), namespaces.clone(), committer.clone(), admission.clone())
+            KindActor::new(
+                held.load_full(),
+                actor_shelf.clone(),
+                namespaces.clone(),
+                committer.clone(),
+                admission.clone(),
+                actor_shares.clone(),
+            )
         });
-        Served { kind, shelf, listed, mailbox, latest }
+        Served { kind, shelf, listed, mailbox, latest, shares }
+    }
+
+    /// Gives a kind an allocator, which first learns of every object that is there. To be called before anything is written.
+    pub fn allocate(&self, shelf: &str, mut allocator: Box<dyn Allocator>) -> Result<(), &'static str> {
+        let served = self.by_shelf(shelf).ok_or("the kind is not served")?;
+        served.shelf.snapshot().iter().for_each(|entry| allocator.observe(None, Some(&entry.parse())));
+        served.shares.set(allocator)
     }
 
     /// The kind served as this resource; of several versions the one that objects are stored as.

@@ -86,11 +86,11 @@ fn stored(object: &Value) -> Value {
     object
 }
 
-/// Entries are as stored, so the path is translated.
+/// Entries may be as stored or already as the view shows them, so both names are tried.
 fn field(entry: &Entry, path: &str) -> Option<String> {
-    match path.split_once('.') {
+    field_by_path(entry, path).or_else(|| match path.split_once('.') {
         Some(("regarding", rest)) => field_by_path(entry, &format!("involvedObject.{rest}")),
         _ if path == "reportingController" => field_by_path(entry, "reportingComponent"),
-        _ => field_by_path(entry, path),
-    }
+        _ => None,
+    })
 }

@@ -8,7 +8,6 @@ use crate::actors::system::{ControlPlane, start_kinds};
 use crate::http::api::gateway::Reply;
 use crate::http::api::{Documents, Health};
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
-use crate::protocol::openapi::OpenApi;
 use std::sync::Arc;
 
 struct Well;
@@ -37,7 +36,7 @@ impl Rig {
         let plane = start_kinds(&committer, shelves.clone(), Rights::before(Arc::new(Unrestricted), authorizer.clone()));
         for name in ["default", "kube-system", "kube-public"] {
             let served = plane.kinds.find("", "namespaces").expect("served");
-            plane.kinds.create(served, "", json!({ "metadata": { "name": name } }), false).await.expect("a namespace");
+            plane.kinds.create(&served, "", json!({ "metadata": { "name": name } }), false).await.expect("a namespace");
         }
         bootstrap::reconcile(&plane.kinds).await.expect("defaults");
         authorizer.refresh();
@@ -47,8 +46,7 @@ impl Rig {
         let users = [StaticUser { token: "tok".into(), name: "jane".into(), groups: vec!["dev".into()] }];
         let authenticator = Authenticator::new(users).with_accounts(tokens.clone());
         let access = Arc::new(Access { authenticator, authorizer, tokens });
-        let openapi = OpenApi::new(std::iter::empty(), Vec::new(), Box::new(|_, _| None), "v");
-        let documents = Documents { resources: Vec::new(), openapi, server_address: "h:1".into(), health: Arc::new(Well) };
+        let documents = Documents::new(plane.kinds.clone(), |_, _| None, "h:1".into(), Arc::new(Well));
         let gateway = Gateway::new(plane.kinds.clone(), documents, access);
         let admin = Arc::new(User::new("root", [MASTERS.to_string()]));
         Rig { gateway, admin, jane: Arc::new(User::new("jane", ["dev".to_string()])), _plane: plane }

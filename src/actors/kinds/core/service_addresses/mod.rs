@@ -10,6 +10,7 @@ mod families;
 mod tests;
 
 use super::service::{needs_address, needs_health_check, needs_node_ports};
+use crate::actors::kinds::Allocator;
 use crate::actors::kinds::fields::texts;
 use crate::protocol::net::Cidr;
 use crate::protocol::status::{ApiError, FieldError};
@@ -59,6 +60,17 @@ pub struct ServiceAddresses {
     ports_text: String,
     /// State of the number generator that spreads allocations.
     random: u64,
+}
+
+impl Allocator for ServiceAddresses {
+    fn allocate(&mut self, old: Option<&Value>, new: &mut Value) -> Result<(), ApiError> {
+        let name = new["metadata"]["name"].as_str().unwrap_or_default().to_string();
+        ServiceAddresses::allocate(self, old, new).map_err(|error| error.to_api(&name))
+    }
+
+    fn observe(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        ServiceAddresses::observe(self, old, new);
+    }
 }
 
 impl ServiceAddresses {
