@@ -1,13 +1,8 @@
 //! The kinds that are served, with their actors. Built-in ones are there from the start; those of definitions come and go. Readers see
 //! an immutable table, which is swapped as a whole.
-<<<<<<< HEAD
-use super::{Admission, Kind, KindActor, KindMessage, WriteLimits, Writer};
-use crate::actors::base::{Guardian, Mailbox, SendError};
-=======
 use super::allocation::Shares;
 use super::{Admission, Allocator, Kind, KindActor, KindMessage, WriteLimits, Writer};
-use crate::actors::base::{Guardian, Mailbox};
->>>>>>> main
+use crate::actors::base::{Guardian, Mailbox, SendError};
 use crate::storage::{Committer, Shelf, Shelves};
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
