@@ -1,6 +1,6 @@
 //! What kubectl does with every kind: few calls with all kinds in each, and one per kind where it takes one only.
 use super::table::cases;
-use super::{Resource, admin, manifest, resources, server};
+use super::{Resource, VIEWS, admin, manifest, resources, server};
 use crate::kubectl::{Kubectl, newest};
 use crate::run::{Run, run};
 use serde_json::Value;
@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many kubectls run at the same time.
 const AT_ONCE: usize = 4;
-/// Kinds with two versions show in one of them here: they would be created twice.
-const TWICE: [&str; 2] = ["autoscaling/v1 horizontalpodautoscalers", "events.k8s.io/v1 events"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_by_kubectl() {
@@ -32,7 +30,7 @@ async fn every_kind_by_kubectl() {
 /// All good manifests in one file.
 fn write(kubectl: &Kubectl, all: &[Resource]) -> String {
     let mut items: Vec<Value> = Vec::new();
-    for case in cases().into_iter().filter(|c| !TWICE.contains(&c.of)) {
+    for case in cases().into_iter().filter(|c| !VIEWS.contains(&c.of)) {
         let Some(resource) = all.iter().find(|r| r.of() == case.of) else { continue };
         let mut object = manifest(case, resource);
         if resource.namespaced {
@@ -61,7 +59,7 @@ impl Walk<'_> {
         args.extend(words);
         let run = run(&mut self.kubectl.command(&args));
         let count = run.stdout.lines().filter(|l| l.contains(word)).count();
-        let wanted = cases().len() - TWICE.len();
+        let wanted = cases().len() - VIEWS.len();
         if run.code != Some(0) || (!word.is_empty() && count != wanted) {
             let missing: Vec<&str> = run.stdout.lines().filter(|l| !l.contains(word)).collect();
             self.faults.push(format!("{line}: {count} of {wanted}, {:?}: {} {}", run.code, run.stderr, missing.join("\n")));
@@ -75,7 +73,7 @@ impl Walk<'_> {
         self.all("wait --for=create --timeout=10s", &[], "condition met");
         let text = self.all("get --show-managed-fields -o yaml", &[], "").stdout;
         let managed = text.matches("manager: kubectl-create").count();
-        if managed < cases().len() - TWICE.len() {
+        if managed < cases().len() - VIEWS.len() {
             self.faults.push(format!("get -o yaml shows {managed} managed fields of kubectl-create"));
         }
         self.all("apply --server-side", &[], "serverside-applied");
@@ -130,7 +128,10 @@ impl Walk<'_> {
             if resource.version.starts_with("settings.k8s.io/") {
                 continue;
             }
-            lines.push((format!("explain {} --api-version={}", resource.plural, resource.version), format!("KIND:       {}", resource.kind)));
+            lines.push((
+                format!("explain {} --api-version={}", resource.plural, resource.version),
+                format!("KIND:       {}", resource.kind),
+            ));
             let group = resource.version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
             lines.push((format!("auth can-i deletecollection {}{group}", resource.plural), "yes".into()));
         }

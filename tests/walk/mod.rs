@@ -2,8 +2,8 @@
 //! them, by a client that looks at the bytes and by kubectl. What a kind needs for it is a line in the table.
 mod kubectl;
 mod table;
-mod views;
 mod verbs;
+mod views;
 
 use crate::api::client::Client;
 use crate::cluster::{Cluster, Options};
@@ -15,6 +15,8 @@ use table::{Case, cases};
 
 /// The namespace of what has one.
 const NAMESPACE: &str = "walk";
+/// What is served today and stored as another kind.
+const VIEWS: [&str; 2] = ["autoscaling/v1 horizontalpodautoscalers", "events.k8s.io/v1 events"];
 /// So many kinds are walked at the same time.
 const AT_ONCE: usize = 4;
 
@@ -146,7 +148,7 @@ async fn every_kind_by_every_verb() {
     let mut faults: Vec<String> =
         table.keys().filter(|of| !resources.iter().any(|r| r.of() == **of)).map(|of| format!("{of} is not served")).collect();
     let table = &table;
-    let walk = |versions: Vec<Resource>| async move {
+    let walk = move |versions: Vec<Resource>| async move {
         let api = admin();
         let mut faults = Vec::new();
         for resource in &versions {
