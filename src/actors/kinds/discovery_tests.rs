@@ -83,22 +83,12 @@ const NOT_YET: &[&str] = &[
     "v1 bindings",
     "v1 componentstatuses",
     "v1 nodes/proxy",
-    "v1 pods/ephemeralcontainers",
-    "v1 pods/eviction",
-    "v1 pods/proxy",
-    "v1 pods/resize",
-    "v1 serviceaccounts/token",
-    "apiextensions.k8s.io/v1 customresourcedefinitions",
     "authentication.k8s.io/v1 selfsubjectreviews",
     "authentication.k8s.io/v1 tokenreviews",
     "authorization.k8s.io/v1 localsubjectaccessreviews",
     "authorization.k8s.io/v1 selfsubjectaccessreviews",
     "authorization.k8s.io/v1 selfsubjectrulesreviews",
     "authorization.k8s.io/v1 subjectaccessreviews",
-    "rbac.authorization.k8s.io/v1 clusterrolebindings",
-    "rbac.authorization.k8s.io/v1 clusterroles",
-    "rbac.authorization.k8s.io/v1 rolebindings",
-    "rbac.authorization.k8s.io/v1 roles",
 ];
 
 /// The verbs as the table spells them.
