@@ -19,3 +19,4 @@ mod run;
 mod tidy;
 mod transcript;
 mod two_nodes;
+mod walk;

@@ -2,7 +2,7 @@
 //! way in, and the stored kind's actor knows nothing of it.
 use super::gateway::Gateway;
 use crate::actors::kinds::custom::Reading;
-use crate::actors::kinds::{Edit, EditBody, Kind, Part, Served, View, Writer, Written, proposed};
+use crate::actors::kinds::{Body, Edit, EditBody, Kind, Part, Patch, Served, View, Writer, Written, proposed};
 use crate::protocol::codec;
 use crate::protocol::status::ApiError;
 use crate::storage::Entry;
@@ -68,6 +68,36 @@ fn converted(object: &Value, entry: &Entry) -> Entry {
     }
 }
 
+/// An apply that is made in the stored kind's terms: what is not there yet is created by it, and nobody owns fields of a version
+/// that Kubernetes has removed. `None` for all other edits.
+async fn applied(kind: &Kind, through: Through<'_>, edit: &Edit, stored: &Served) -> Result<Option<Edit>, ApiError> {
+    let EditBody::Patch { patch: Patch::Apply { config, force }, validation } = &edit.body else { return Ok(None) };
+    let mut config = config.clone();
+    match &kind.body {
+        _ if edit.part == Part::Scale => return Ok(None),
+        Body::Legacy(legacy, _) => legacy.accept(&mut config).map_err(|e| ApiError::bad_request(e.to_string()))?,
+        _ if stored.shelf.snapshot().get(&edit.key).is_some() => return Ok(None),
+        _ => {}
+    }
+    let patch = Patch::Apply { config: through.store(config).await?, force: *force };
+    Ok(Some(Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Patch { patch, validation: *validation } }))
+}
+
+/// The rules that a view has besides those of the stored kind: the newer events are stricter than the old ones.
+fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
+    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
+        return Ok(());
+    }
+    let mut shown = object.clone();
+    kind.default(&mut shown);
+    let errors = kind.validate(&shown);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
 impl Gateway {
     /// The kind that the objects of `served` are stored as.
     pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
@@ -86,6 +116,7 @@ impl Gateway {
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        check_view(&served.kind, &value)?;
         let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
         Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
@@ -100,6 +131,10 @@ impl Gateway {
         writer: &Writer,
     ) -> Result<Written, ApiError> {
         let stored = self.stored(served)?;
+        if let Some(edit) = applied(&served.kind, through, &edit, &stored).await? {
+            let written = self.kinds.edit_as(&stored, edit, writer).await?;
+            return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
+        }
         let mut tries = TRIES;
         loop {
             tries -= 1;
