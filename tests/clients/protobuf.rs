@@ -45,7 +45,11 @@ fn meta(name: &str) -> Message {
 }
 
 fn map(name: &str, value: &str) -> Vec<u8> {
-    Message::default().message(1, meta(name)).entry(2, "k", value).message(3, Message::default().text(1, "b").bytes(2, &[0, 255])).object("v1", "ConfigMap")
+    Message::default()
+        .message(1, meta(name))
+        .entry(2, "k", value)
+        .message(3, Message::default().text(1, "b").bytes(2, &[0, 255]))
+        .object("v1", "ConfigMap")
 }
 
 /// Code and reason of a `Status`.
@@ -146,7 +150,8 @@ async fn lists_and_watches_in_protobuf() {
     let (_, version, kind, object) = &seen[3];
     assert_eq!((version.as_str(), kind.as_str(), object.map(2)), ("v1", "ConfigMap", vec!["k=w".into()]));
 
-    let streamed = format!("{selected}&watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1");
+    let streamed =
+        format!("{selected}&watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1");
     let seen = events(&speaker.get(&streamed, PROTOBUF).await);
     assert!(seen[..2].iter().all(|(word, ..)| word == "ADDED"));
     assert_eq!((seen[2].0.as_str(), seen[2].3.message(1).map(12)), ("BOOKMARK", vec!["k8s.io/initial-events-end=true".into()]));

@@ -127,10 +127,13 @@ pub async fn control(client: Client, namespace: String) -> Result<(), Failure> {
     let force = PatchParams::apply("scenes").force();
     let definition = definitions.patch("parcels.scenes.example.com", &force, &Patch::Apply(Parcel::crd())).await?;
     await_condition(definitions.clone(), "parcels.scenes.example.com", conditions::is_crd_established()).await?;
-    let (parcels, maps): (Api<Parcel>, Api<ConfigMap>) = (Api::namespaced(client.clone(), &namespace), Api::namespaced(client.clone(), &namespace));
-    let controller = Controller::new(parcels.clone(), watcher::Config::default())
-        .owns(maps.clone(), watcher::Config::default())
-        .run(reconcile, |_, _, _| Action::requeue(Duration::from_millis(100)), Arc::new(client));
+    let (parcels, maps): (Api<Parcel>, Api<ConfigMap>) =
+        (Api::namespaced(client.clone(), &namespace), Api::namespaced(client.clone(), &namespace));
+    let controller = Controller::new(parcels.clone(), watcher::Config::default()).owns(maps.clone(), watcher::Config::default()).run(
+        reconcile,
+        |_, _, _| Action::requeue(Duration::from_millis(100)),
+        Arc::new(client),
+    );
     let running = tokio::spawn(controller.for_each(|_| async {}));
     parcels.create(&PostParams::default(), &Parcel::new("gift", ParcelSpec { address: "Hameln".into() })).await?;
     let sent = |parcel: Option<&Parcel>| parcel.is_some_and(|p| p.status.as_ref().is_some_and(|s| s.sent));
