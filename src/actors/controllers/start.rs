@@ -2,8 +2,10 @@
 use super::bootstrap::{self, Bootstrap, FlowSchemas};
 use super::certificates::{Certificates, approver};
 use super::cluster::Cluster;
+use super::cron_job::CronJobs;
 use super::custom_resources::{CustomResources, KindRegistry};
 use super::garbage::Garbage;
+use super::job::Jobs;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
@@ -55,6 +57,8 @@ pub fn start(
     run.controller("customresources", move || CustomResources { register: registry.clone() });
     run.controller("replicationcontroller", || Replication { flavour: Flavour::ReplicationController });
     run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
+    run.controller("job", || Jobs);
+    run.controller("cronjob", || CronJobs);
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);
