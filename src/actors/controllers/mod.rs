@@ -8,6 +8,8 @@ pub mod cluster;
 pub mod cron_job;
 pub mod custom_resources;
 pub mod difference;
+pub mod disruption;
+pub mod endpoints;
 pub mod executor;
 pub mod feed;
 pub mod garbage;

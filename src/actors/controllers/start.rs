@@ -4,6 +4,8 @@ use super::certificates::{Certificates, approver};
 use super::cluster::Cluster;
 use super::cron_job::CronJobs;
 use super::custom_resources::{CustomResources, KindRegistry};
+use super::disruption::Disruption;
+use super::endpoints::Endpoints;
 use super::garbage::Garbage;
 use super::job::Jobs;
 use super::namespace::Namespaces;
@@ -59,6 +61,8 @@ pub fn start(
     run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
     run.controller("job", || Jobs);
     run.controller("cronjob", || CronJobs);
+    run.controller("endpoints", || Endpoints);
+    run.controller("disruption", || Disruption);
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);

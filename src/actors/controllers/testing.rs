@@ -77,7 +77,9 @@ fn entry_of(kind: &str, object: &Value, revision: u64) -> Arc<Entry> {
     let light = match kind {
         "pods" => Light::Pod(Box::new(pod_light(object))),
         "nodes" => Light::Node(Box::new(node_light(object))),
-        "replicasets.apps" | "replicationcontrollers" | "deployments.apps" | "jobs.batch" => Light::Workload(Box::new(workload_light(object))),
+        "replicasets.apps" | "replicationcontrollers" | "deployments.apps" | "jobs.batch" | "services" => {
+            Light::Workload(Box::new(workload_light(object)))
+        }
         _ => Light::None,
     };
     let key = ObjectKey::new(s(&m["namespace"]), s(&m["name"]));

@@ -223,11 +223,7 @@ fn delete(entry: &Entry, job: &Child) -> Action {
         uid: job.entry.meta.uid.clone(),
         propagation: Propagation::Background,
         grace: None,
-        report: Some(Report {
-            success: ("SuccessfulDelete", "Deleted job "),
-            failure: ("FailedDelete", "Deleted job: "),
-            ..report(entry)
-        }),
+        report: Some(Report { success: ("SuccessfulDelete", "Deleted job "), failure: ("FailedDelete", "Deleted job: "), ..report(entry) }),
     })
 }
 

@@ -1,6 +1,6 @@
+use super::super::feed::Objects;
 use super::*;
 use crate::actors::controllers::testing::{Bench, Model, at, key};
-use super::super::feed::Objects;
 
 fn zone(name: &str) -> TimeZone {
     if name == "UTC" { TimeZone::UTC } else { TimeZone::get(name).unwrap() }
@@ -62,7 +62,10 @@ fn one_job_for_each_time_whatever_the_clock_does() {
     assert_eq!(job["metadata"]["annotations"][SCHEDULED], "1970-01-01T00:10:00Z");
     assert_eq!((&job["metadata"]["labels"]["a"], &job["metadata"]["ownerReferences"][0]["kind"]), (&json!("b"), &json!("CronJob")));
     let status = |model: &Model| model.get(CRON_JOBS, &key("c")).unwrap().parse()["status"].clone();
-    assert_eq!((&status(&model)["active"][0]["name"], &status(&model)["lastScheduleTime"]), (&json!("c-10"), &json!("1970-01-01T00:10:00Z")));
+    assert_eq!(
+        (&status(&model)["active"][0]["name"], &status(&model)["lastScheduleTime"]),
+        (&json!("c-10"), &json!("1970-01-01T00:10:00Z"))
+    );
     // A job that is gone is not made again.
     end(&model, "c-10", "Complete");
     look(&model, 700);

@@ -40,7 +40,8 @@ pub(super) fn wish(spec: &Value, pods: &[Arc<Entry>], world: &dyn World) -> Resu
 fn share(value: &Value, total: i64) -> Result<i64, String> {
     match value {
         Value::String(text) => {
-            let percent: i64 = text.strip_suffix('%').and_then(|t| t.parse().ok()).ok_or_else(|| format!("invalid value for IntOrString: {text}"))?;
+            let percent: i64 =
+                text.strip_suffix('%').and_then(|t| t.parse().ok()).ok_or_else(|| format!("invalid value for IntOrString: {text}"))?;
             Ok((percent.saturating_mul(total) + 99).div_euclid(100))
         }
         number => number.as_i64().ok_or_else(|| "invalid type: neither int nor percentage".to_string()),

@@ -7,7 +7,8 @@ fn pod(model: &Model, name: &str, ready: bool, owner: Option<&Entry>) {
     let ready = if ready { "True" } else { "False" };
     pod["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]});
     if let Some(owner) = owner {
-        let reference = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": &*owner.key.name, "uid": &*owner.meta.uid, "controller": true});
+        let reference =
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": &*owner.key.name, "uid": &*owner.meta.uid, "controller": true});
         pod["metadata"]["ownerReferences"] = json!([reference]);
     }
     model.put("pods", pod);
@@ -59,7 +60,8 @@ fn an_evicted_pod_counts_as_gone_for_two_minutes() {
     }
     model.put(BUDGETS, budget(json!({"minAvailable": 1})));
     assert_eq!(look(&model, 0)["disruptionsAllowed"], 1);
-    let noted = json!({"status": {"disruptionsAllowed": 0, "disruptedPods": {"p1": "1970-01-01T00:01:40Z", "gone": "1970-01-01T00:01:40Z"}}});
+    let noted =
+        json!({"status": {"disruptionsAllowed": 0, "disruptedPods": {"p1": "1970-01-01T00:01:40Z", "gone": "1970-01-01T00:01:40Z"}}});
     model.edit(BUDGETS, &key("b"), noted);
     let status = look(&model, 101);
     assert_eq!((&status["disruptionsAllowed"], &status["disruptedPods"]), (&json!(0), &json!({"p1": "1970-01-01T00:01:40Z"})));
@@ -78,5 +80,8 @@ fn unmanaged_pods_and_failures_are_told() {
     pod(&model, "p2", true, Some(&set));
     model.delete_now("replicasets.apps", &key("rs"), crate::actors::controllers::plan::Propagation::Background);
     let status = look(&model, 1);
-    assert_eq!((&status["conditions"][0]["reason"], &status["conditions"][0]["message"]), (&json!("SyncFailed"), &json!("found no controllers for pod \"p2\"")));
+    assert_eq!(
+        (&status["conditions"][0]["reason"], &status["conditions"][0]["message"]),
+        (&json!("SyncFailed"), &json!("found no controllers for pod \"p2\""))
+    );
 }

@@ -64,8 +64,9 @@ proptest! {
         let check = |ends: &BTreeMap<String, bool>, won: &BTreeMap<String, String>| -> Result<(), TestCaseError> {
             let (good, bad) = (ends.values().filter(|well| **well).count() as i64, ends.values().filter(|well| !**well).count() as i64);
             let distinct = won.values().collect::<std::collections::BTreeSet<_>>().len() as i64;
-            prop_assert!(count(&model, "succeeded") <= if indexed { distinct } else { good });
-            prop_assert!(count(&model, "failed") <= bad);
+            let most = if indexed { distinct } else { good };
+            prop_assert!(count(&model, "succeeded") <= most, "counted too many successes");
+            prop_assert!(count(&model, "failed") <= bad, "counted too many failures");
             Ok(())
         };
         for step in steps {

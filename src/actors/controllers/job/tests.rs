@@ -56,7 +56,10 @@ fn a_job_runs_to_completion() {
     let model = Model::default();
     model.put(JOBS, mk_job(json!({"completions": 3, "parallelism": 2, "ttlSecondsAfterFinished": 60})));
     settle(&model, 10);
-    assert_eq!((live(&model).len(), &status(&model)["active"], &status(&model)["startTime"]), (2, &json!(2), &json!("1970-01-01T00:00:10Z")));
+    assert_eq!(
+        (live(&model).len(), &status(&model)["active"], &status(&model)["startTime"]),
+        (2, &json!(2), &json!("1970-01-01T00:00:10Z"))
+    );
     finish(&model, 0, 11);
     settle(&model, 11);
     assert_eq!((live(&model).len(), &status(&model)["succeeded"]), (1, &json!(2)));
@@ -97,7 +100,8 @@ fn failures_are_paused_for_and_limited() {
 #[test]
 fn indexes_have_pods_of_their_own() {
     let model = Model::default();
-    let spec = json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1, "backoffLimit": i32::MAX});
+    let spec =
+        json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1, "backoffLimit": i32::MAX});
     model.put(JOBS, mk_job(spec));
     settle(&model, 0);
     let pods = live(&model);
@@ -105,8 +109,10 @@ fn indexes_have_pods_of_their_own() {
     hosts.sort();
     assert_eq!(hosts, ["j-0", "j-1", "j-2"]);
     let first = pods[0].parse();
-    assert_eq!((&first["spec"]["containers"][0]["env"][0]["name"], &first["metadata"]["annotations"][facts::INDEX_FAILURES]),
-        (&json!("JOB_COMPLETION_INDEX"), &json!("0")));
+    assert_eq!(
+        (&first["spec"]["containers"][0]["env"][0]["name"], &first["metadata"]["annotations"][facts::INDEX_FAILURES]),
+        (&json!("JOB_COMPLETION_INDEX"), &json!("0"))
+    );
     let of = |index: &str| live(&model).into_iter().find(|p| p.meta.label(facts::INDEX) == Some(index)).unwrap();
     end_pod(&model, &of("0"), 0, 1);
     end_pod(&model, &of("1"), 1, 1);
@@ -117,7 +123,10 @@ fn indexes_have_pods_of_their_own() {
     assert_eq!(of("1").parse()["metadata"]["annotations"][facts::INDEX_FAILURES], "1");
     end_pod(&model, &of("1"), 1, 12);
     settle(&model, 12);
-    assert_eq!((&status(&model)["failedIndexes"], &status(&model)["failed"], &status(&model)["succeeded"]), (&json!("1"), &json!(2), &json!(2)));
+    assert_eq!(
+        (&status(&model)["failedIndexes"], &status(&model)["failed"], &status(&model)["succeeded"]),
+        (&json!("1"), &json!(2), &json!(2))
+    );
     assert_eq!(conditions(&model), ["FailureTarget/FailedIndexes", "Failed/FailedIndexes"]);
 }
 
@@ -126,7 +135,10 @@ fn suspension_policies_and_deadlines() {
     let model = Model::default();
     model.put(JOBS, mk_job(json!({"suspend": true, "activeDeadlineSeconds": 50})));
     settle(&model, 0);
-    assert_eq!((live(&model).len(), conditions(&model), &status(&model)["startTime"]), (0, vec!["Suspended/JobSuspended".to_string()], &Value::Null));
+    assert_eq!(
+        (live(&model).len(), conditions(&model), &status(&model)["startTime"]),
+        (0, vec!["Suspended/JobSuspended".to_string()], &Value::Null)
+    );
     model.edit(JOBS, &key("j"), json!({"spec": {"suspend": false}}));
     settle(&model, 5);
     assert_eq!((live(&model).len(), conditions(&model).len(), reasons(&model).contains(&"Resumed")), (1, 0, true));
@@ -157,7 +169,8 @@ fn suspension_policies_and_deadlines() {
     assert_eq!(conditions(&model), ["FailureTarget/PodFailurePolicy", "Failed/PodFailurePolicy"]);
 
     let model = Model::default();
-    let spec = json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3, "successPolicy": {"rules": [{"succeededIndexes": "0"}]}});
+    let spec =
+        json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3, "successPolicy": {"rules": [{"succeededIndexes": "0"}]}});
     model.put(JOBS, mk_job(spec));
     settle(&model, 0);
     let zero = live(&model).into_iter().find(|p| p.meta.label(facts::INDEX) == Some("0")).unwrap();
@@ -165,7 +178,10 @@ fn suspension_policies_and_deadlines() {
     settle(&model, 1);
     model.reap_pods();
     settle(&model, 2);
-    assert_eq!((conditions(&model), live(&model).len()), (vec!["SuccessCriteriaMet/SuccessPolicy".into(), "Complete/SuccessPolicy".to_string()], 0));
+    assert_eq!(
+        (conditions(&model), live(&model).len()),
+        (vec!["SuccessCriteriaMet/SuccessPolicy".into(), "Complete/SuccessPolicy".to_string()], 0)
+    );
 }
 
 #[test]

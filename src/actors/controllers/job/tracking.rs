@@ -100,7 +100,11 @@ impl Known {
     fn read(facts: &Facts<'_>) -> Known {
         let stored = &facts.status()["uncountedTerminatedPods"];
         let uids = |list: &Value| list.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_string)).collect();
-        Known { succeeded: uids(&stored["succeeded"]), failed: uids(&stored["failed"]), completed: facts.stored_indexes("completedIndexes") }
+        Known {
+            succeeded: uids(&stored["succeeded"]),
+            failed: uids(&stored["failed"]),
+            completed: facts.stored_indexes("completedIndexes"),
+        }
     }
 
     fn has(&self, pod: &Pod) -> bool {
