@@ -11,6 +11,7 @@ use super::job::Jobs;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
+use super::pod_gc::FinishedPods;
 use super::pump::deliver;
 use super::replication::{Flavour, Replication};
 use super::resource_quota::ResourceQuotas;
@@ -63,6 +64,7 @@ pub fn start(
     run.controller("cronjob", || CronJobs);
     run.controller("endpoints", || Endpoints);
     run.controller("disruption", || Disruption);
+    run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);
