@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const GOING: Duration = Duration::from_secs(15);
 /// Controllers write, too: what they come in between of is tried again.
 const TRIES: usize = 5;
+/// After so long.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// One kind under way.
 struct Walk<'a> {
@@ -181,6 +183,8 @@ impl Walk<'_> {
             if !conflict {
                 break;
             }
+            // What it lost against is on its way to the disk, and not yet to be read.
+            tokio::time::sleep(PAUSE).await;
         }
         let answer = answer.expect("tried once at least");
         self.granted(what, 200, &answer);
