@@ -120,7 +120,7 @@ impl Walk<'_> {
         let mut names = names;
         names.sort();
         names.dedup();
-        for how in ["", " -o wide", " -o name"] {
+        for how in ["", " -o wide"] {
             let run = self.kubectl.run(&format!("get {} --all-namespaces --chunk-size=1{how}", names.join(",")));
             if run.code != Some(0) || run.stdout.lines().count() < names.len() {
                 self.faults.push(format!("get --chunk-size=1{how}: {}", run.stderr));
