@@ -18,3 +18,4 @@ mod run;
 mod tidy;
 mod transcript;
 mod two_nodes;
+mod walk;

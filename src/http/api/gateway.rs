@@ -102,6 +102,9 @@ impl Gateway {
         if let Some(answer) = self.review(user, request, query, &target, verb)? {
             return Ok(Reply::Whole(answer));
         }
+        if let Some(answer) = self.unstored(user, request, query, &target, verb).await? {
+            return Ok(Reply::Whole(answer));
+        }
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
         let call = Call { served: &served, request, query, target: &target, user };

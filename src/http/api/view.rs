@@ -100,6 +100,21 @@ async fn newer(stored: &Served, key: &ObjectKey, seen: u64) {
     }
 }
 
+/// The rules that a view has besides those of the stored kind: the newer events are stricter than the old ones.
+fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
+    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
+        return Ok(());
+    }
+    let mut shown = object.clone();
+    kind.default(&mut shown);
+    let errors = kind.validate(&shown);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
 impl Gateway {
     /// The kind that the objects of `served` are stored as.
     pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
@@ -118,6 +133,7 @@ impl Gateway {
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        check_view(&served.kind, &value)?;
         let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
         Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
