@@ -1,6 +1,5 @@
 //! What plugins need to know about rights: somebody else decides them.
-use crate::actors::authority::Authorizer;
-use crate::actors::authority::Verdict;
+use crate::actors::authority::{Authorizer, Verdict};
 use crate::protocol::authority::Attributes;
 use crate::protocol::user::{MASTERS, User};
 

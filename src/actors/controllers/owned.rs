@@ -134,7 +134,14 @@ impl Family {
 
     /// Adds the patch that makes `status` of `object` say `wanted` and nothing else, if it does not yet. A number that is
     /// absent counts as 0.
-    pub fn write_status(self, entry: &Entry, object: &Value, wanted: &Map<String, Value>, annotations: Map<String, Value>, plan: &mut Plan) {
+    pub fn write_status(
+        self,
+        entry: &Entry,
+        object: &Value,
+        wanted: &Map<String, Value>,
+        annotations: Map<String, Value>,
+        plan: &mut Plan,
+    ) {
         let held = &object["status"];
         let right = |field: &str, value: &Value| held[field] == *value || (held[field].is_null() && *value == json!(0));
         let mut patch: Map<String, Value> =

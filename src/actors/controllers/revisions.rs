@@ -109,7 +109,17 @@ impl History {
     }
 
     #[allow(clippy::too_many_arguments, reason = "all of them describe the one object that is made")]
-    fn make(&mut self, family: Family, owner: &Entry, object: &Value, data: &Value, next: i64, label: &str, world: &dyn World, plan: &mut Plan) {
+    fn make(
+        &mut self,
+        family: Family,
+        owner: &Entry,
+        object: &Value,
+        data: &Value,
+        next: i64,
+        label: &str,
+        world: &dyn World,
+        plan: &mut Plan,
+    ) {
         let (hash, name) = loop {
             let hash = template_hash(&object["spec"]["template"], self.collisions);
             let name = format!("{}-{hash}", owner.key.name);

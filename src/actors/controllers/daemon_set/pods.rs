@@ -17,10 +17,11 @@ pub fn node_of(pod: &Pod) -> String {
     let required = &object["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
     let terms = required.as_array().into_iter().flatten();
     let fields = terms.flat_map(|term| term["matchFields"].as_array().into_iter().flatten());
-    let named = fields.filter(|f| f["key"] == "metadata.name" && f["operator"] == "In").find_map(|f| match f["values"].as_array()?.as_slice() {
-        [one] => one.as_str(),
-        _ => None,
-    });
+    let named =
+        fields.filter(|f| f["key"] == "metadata.name" && f["operator"] == "In").find_map(|f| match f["values"].as_array()?.as_slice() {
+            [one] => one.as_str(),
+            _ => None,
+        });
     named.unwrap_or_default().to_string()
 }
 
@@ -36,7 +37,8 @@ pub(super) fn pod(set: &Set<'_>, node: &str) -> Value {
     }
     let mut spec = template["spec"].clone();
     let only = json!({ "key": "metadata.name", "operator": "In", "values": [node] });
-    spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!({ "nodeSelectorTerms": [{ "matchFields": [only] }] });
+    spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!({ "nodeSelectorTerms": [{ "matchFields": [only] }] });
     spec["tolerations"] = fit::tolerations(&template["spec"]).into();
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec })
 }

@@ -12,14 +12,8 @@ const MAX: &str = "deployment.kubernetes.io/max-replicas";
 /// The most characters of the revision history annotation.
 const HISTORY_LIMIT: usize = 2000;
 /// Annotations that mean the Deployment alone.
-const OWN: [&str; 6] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    REVISION,
-    HISTORY,
-    DESIRED,
-    MAX,
-    "deprecated.deployment.rollback.to",
-];
+const OWN: [&str; 6] =
+    ["kubectl.kubernetes.io/last-applied-configuration", REVISION, HISTORY, DESIRED, MAX, "deprecated.deployment.rollback.to"];
 
 /// See the module.
 pub struct Set {
