@@ -13,7 +13,7 @@ pub enum Light {
     None,
     Pod(Box<PodLight>),
     Node(Box<NodeLight>),
-    /// Kinds with replicas and a selector: ReplicationController, ReplicaSet.
+    /// Kinds with a selector and, most of them, replicas: ReplicationController, ReplicaSet, Job, Service.
     Workload(Box<WorkloadLight>),
 }
 
@@ -84,7 +84,7 @@ pub struct Taint {
     pub effect: Arc<str>,
 }
 
-/// What a replica controller needs of its own object.
+/// What the controller of pods needs of its own object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkloadLight {
     pub replicas: i64,
@@ -159,12 +159,14 @@ pub fn node_light(node: &Value) -> NodeLight {
     }
 }
 
-/// The light index of a ReplicationController or a ReplicaSet. The plain map selector of the former becomes `matchLabels`.
+/// The light index of whatever selects pods. The plain map selector of ReplicationControllers and Services becomes `matchLabels`.
 pub fn workload_light(object: &Value) -> WorkloadLight {
     let spec = &object["spec"];
     let selector = match &spec["selector"] {
         Value::Null => String::new(),
-        labels if object["kind"] == "ReplicationController" => serde_json::json!({ "matchLabels": labels }).to_string(),
+        labels if object["kind"] == "ReplicationController" || object["kind"] == "Service" => {
+            serde_json::json!({ "matchLabels": labels }).to_string()
+        }
         selector => selector.to_string(),
     };
     WorkloadLight {

@@ -2,6 +2,7 @@
 mod admission;
 mod custom;
 mod documents;
+mod jobs;
 mod objects;
 mod proxies;
 mod streams;

@@ -5,11 +5,16 @@
 pub mod bootstrap;
 pub mod certificates;
 pub mod cluster;
+pub mod cron_job;
 pub mod custom_resources;
+pub mod difference;
+pub mod disruption;
+pub mod endpoints;
 pub mod executor;
 pub mod feed;
 pub mod garbage;
 pub mod index;
+pub mod job;
 pub mod labels;
 pub mod namespace;
 pub mod node_ipam;

@@ -2,11 +2,16 @@
 use super::bootstrap::{self, Bootstrap, FlowSchemas};
 use super::certificates::{Certificates, approver};
 use super::cluster::Cluster;
+use super::cron_job::CronJobs;
 use super::custom_resources::{CustomResources, KindRegistry};
+use super::disruption::Disruption;
+use super::endpoints::Endpoints;
 use super::garbage::Garbage;
+use super::job::Jobs;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
+use super::pod_gc::FinishedPods;
 use super::pump::deliver;
 use super::replication::{Flavour, Replication};
 use super::resource_quota::ResourceQuotas;
@@ -55,6 +60,11 @@ pub fn start(
     run.controller("customresources", move || CustomResources { register: registry.clone() });
     run.controller("replicationcontroller", || Replication { flavour: Flavour::ReplicationController });
     run.controller("replicaset", || Replication { flavour: Flavour::ReplicaSet });
+    run.controller("job", || Jobs);
+    run.controller("cronjob", || CronJobs);
+    run.controller("endpoints", || Endpoints);
+    run.controller("disruption", || Disruption);
+    run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
     run.controller("namespace", || Namespaces);
     run.controller("resourcequota", ResourceQuotas::default);

@@ -16,10 +16,17 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-pub const SHELVES: [(&str, &str, &str, &str, bool); 7] = [
+pub const SHELVES: [(&str, &str, &str, &str, bool); 14] = [
     ("pods", "", "v1", "Pod", true),
     ("replicasets.apps", "apps", "v1", "ReplicaSet", true),
     ("replicationcontrollers", "", "v1", "ReplicationController", true),
+    ("jobs.batch", "batch", "v1", "Job", true),
+    ("cronjobs.batch", "batch", "v1", "CronJob", true),
+    ("services", "", "v1", "Service", true),
+    ("endpoints", "", "v1", "Endpoints", true),
+    ("endpointslices.discovery.k8s.io", "discovery.k8s.io", "v1", "EndpointSlice", true),
+    ("poddisruptionbudgets.policy", "policy", "v1", "PodDisruptionBudget", true),
+    ("deployments.apps", "apps", "v1", "Deployment", true),
     ("configmaps", "", "v1", "ConfigMap", true),
     ("serviceaccounts", "", "v1", "ServiceAccount", true),
     ("namespaces", "", "v1", "Namespace", false),
@@ -70,7 +77,9 @@ fn entry_of(kind: &str, object: &Value, revision: u64) -> Arc<Entry> {
     let light = match kind {
         "pods" => Light::Pod(Box::new(pod_light(object))),
         "nodes" => Light::Node(Box::new(node_light(object))),
-        "replicasets.apps" | "replicationcontrollers" => Light::Workload(Box::new(workload_light(object))),
+        "replicasets.apps" | "replicationcontrollers" | "deployments.apps" | "jobs.batch" | "services" => {
+            Light::Workload(Box::new(workload_light(object)))
+        }
         _ => Light::None,
     };
     let key = ObjectKey::new(s(&m["namespace"]), s(&m["name"]));

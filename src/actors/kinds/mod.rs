@@ -8,7 +8,7 @@ pub mod apiextensions;
 pub mod apiregistration;
 mod apps;
 mod autoscaling;
-mod batch;
+pub(crate) mod batch;
 pub mod certificates;
 mod cluster;
 mod columns;

@@ -4,14 +4,19 @@ use super::gateway::Gateway;
 use crate::actors::kinds::custom::Reading;
 use crate::actors::kinds::{Body, Edit, EditBody, Kind, Part, Patch, Served, View, Writer, Written, proposed};
 use crate::protocol::codec;
+use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
-use crate::storage::Entry;
+use crate::storage::{Entry, Start};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often a patch through a view is made anew when the object changed meanwhile, as upstream does.
 const TRIES: usize = 5;
+
+/// How long a write that was decided meanwhile may take to be published.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A stored object as its kind, or a view of it, shows it.
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
@@ -83,6 +88,18 @@ async fn applied(kind: &Kind, through: Through<'_>, edit: &Edit, stored: &Served
     Ok(Some(Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Patch { patch, validation: *validation } }))
 }
 
+/// Waits until another state of an object is published than the one of this revision: the write that was in the way is on its way to
+/// the disk then.
+async fn newer(stored: &Served, key: &ObjectKey, seen: u64) {
+    let namespace = (!key.namespace.is_empty()).then(|| key.namespace.clone());
+    let Ok(mut events) = stored.shelf.hub().subscribe(Start::Now, namespace, Some(key.name.clone()), None, 1) else { return };
+    let published = events.initial.take().and_then(|snapshot| snapshot.get(key).map(|entry| entry.revision));
+    if published == Some(seen) {
+        // Nothing may come of that write; then the next try says so.
+        let _ = tokio::time::timeout(PATIENCE, events.next()).await;
+    }
+}
+
 /// The rules that a view has besides those of the stored kind: the newer events are stricter than the old ones.
 fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
     if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
@@ -138,8 +155,8 @@ impl Gateway {
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let (mut body, warnings, versioned) = match &edit.body {
-                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), true),
+            let (mut body, warnings, seen) = match &edit.body {
+                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
                     return self.kinds.edit_as(&stored, edit, writer).await;
                 }
@@ -150,7 +167,7 @@ impl Gateway {
                     let held = viewed(&served.kind, &entry).parse();
                     let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
-                    (body, warnings, versioned)
+                    (body, warnings, (!versioned).then_some(entry.revision))
                 }
             };
             if edit.part != Part::Scale {
@@ -161,10 +178,10 @@ impl Gateway {
                 _ => EditBody::Update(Box::new(body)),
             };
             let update = Edit { key: edit.key.clone(), part: edit.part, body };
-            match self.kinds.edit_as(&stored, update, writer).await {
-                Err(error) if error.code == 409 && !versioned && tries > 0 => {}
-                Err(error) => return Err(error),
-                Ok(mut written) => {
+            match (self.kinds.edit_as(&stored, update, writer).await, seen) {
+                (Err(error), Some(seen)) if error.code == 409 && tries > 0 => newer(&stored, &edit.key, seen).await,
+                (Err(error), _) => return Err(error),
+                (Ok(mut written), _) => {
                     written.warnings.extend(warnings);
                     return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
                 }

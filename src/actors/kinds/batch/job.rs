@@ -3,6 +3,7 @@ use super::{job_spec, job_status, job_update};
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, container_images, container_names, name};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::JOB;
+use crate::protocol::light::{Light, workload_light};
 use crate::protocol::names;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
@@ -44,6 +45,7 @@ pub static KIND: Kind = Kind {
         fields: &["status.successful"],
         field: |entry: &Entry, _: &str| Some(entry.parse()["status"]["succeeded"].as_i64().unwrap_or_default().to_string()),
         generation: true,
+        light: |o| Light::Workload(Box::new(workload_light(o))),
         // Clients of old know nothing of propagation: the pods outlive their job unless they are told otherwise.
         orphans_by_default: true,
         warnings,

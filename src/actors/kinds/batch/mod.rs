@@ -6,7 +6,7 @@ mod job_spec;
 mod job_status;
 mod job_update;
 mod policies;
-mod schedule;
+pub(crate) mod schedule;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,5 @@
 //! The schedules of cron jobs: five fields, or `@hourly` and its like. Says what is wrong in the words of the parser that upstream
-//! uses; when a schedule is due is for the controller to know.
+//! uses; when a schedule is due is for the controller to compute.
 use jiff::tz::TimeZone;
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -22,49 +22,109 @@ const FIELDS: [Bounds; 5] = [
     Bounds { min: 0, max: 6, names: &DAYS },
 ];
 
+/// A schedule, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    /// The zone that the schedule itself names.
+    pub zone: Option<String>,
+    pub rhythm: Rhythm,
+}
+
+/// When a schedule is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rhythm {
+    /// Whenever the clock on the wall shows a time of these sets.
+    Clock(Box<ClockTimes>),
+    /// That many seconds after the last time.
+    Every(u64),
+}
+
+/// Sets of numbers as bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClockTimes {
+    pub minutes: u64,
+    pub hours: u64,
+    pub days: u64,
+    pub months: u64,
+    /// 0 is Sunday.
+    pub weekdays: u64,
+    /// One of the two kinds of days is not restricted: then both have to fit, otherwise either.
+    pub any_day: bool,
+}
+
 /// Checks a schedule; it may begin with a `TZ=` or `CRON_TZ=` of its own.
 pub(super) fn check(schedule: &str) -> Result<(), String> {
+    parse(schedule).map(drop)
+}
+
+/// Reads a schedule; the error is upstream's sentence.
+pub(crate) fn parse(schedule: &str) -> Result<Schedule, String> {
     if schedule.is_empty() {
         return Err("empty spec string".into());
     }
     let mut rest = schedule;
+    let mut own = None;
     if let Some(zoned) = schedule.strip_prefix("TZ=").or_else(|| schedule.strip_prefix("CRON_TZ=")) {
         let (zone, after) = zoned.split_once(' ').unwrap_or((zoned, ""));
         if !is_known_zone(zone) {
             return Err(format!("provided bad location {zone}: unknown time zone {zone}"));
         }
+        own = Some(zone.to_string());
         rest = after.trim();
     }
-    if rest.starts_with('@') {
-        return descriptor(rest);
-    }
-    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let rhythm = if rest.starts_with('@') { descriptor(rest)? } else { clock_times(rest)? };
+    Ok(Schedule { zone: own, rhythm })
+}
+
+fn clock_times(text: &str) -> Result<Rhythm, String> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
     }
-    for (field, bounds) in fields.iter().zip(&FIELDS) {
-        field.split(',').filter(|part| !part.is_empty()).try_for_each(|part| range(part, bounds))?;
+    let mut sets = [(0, false); 5];
+    for ((field, bounds), set) in fields.iter().zip(&FIELDS).zip(&mut sets) {
+        for part in field.split(',').filter(|part| !part.is_empty()) {
+            let (bits, open) = range(part, bounds)?;
+            *set = (set.0 | bits, set.1 | open);
+        }
     }
-    Ok(())
+    let [minutes, hours, days, months, weekdays] = sets;
+    Ok(Rhythm::Clock(Box::new(ClockTimes {
+        minutes: minutes.0,
+        hours: hours.0,
+        days: days.0,
+        months: months.0,
+        weekdays: weekdays.0,
+        any_day: days.1 || weekdays.1,
+    })))
 }
 
-fn descriptor(text: &str) -> Result<(), String> {
+fn descriptor(text: &str) -> Result<Rhythm, String> {
     match text {
-        "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly" => Ok(()),
+        "@yearly" | "@annually" => clock_times("0 0 1 1 *"),
+        "@monthly" => clock_times("0 0 1 * *"),
+        "@weekly" => clock_times("0 0 * * 0"),
+        "@daily" | "@midnight" => clock_times("0 0 * * *"),
+        "@hourly" => clock_times("0 * * * *"),
         _ => match text.strip_prefix("@every ") {
-            Some(duration) if is_duration(duration) => Ok(()),
-            Some(duration) => Err(format!("failed to parse duration {text}: time: invalid duration {duration:?}")),
+            Some(duration) => match seconds(duration) {
+                // Whole seconds, and never less than one.
+                Some(seconds) => Ok(Rhythm::Every((seconds.max(0.0) as u64).max(1))),
+                None => Err(format!("failed to parse duration {text}: time: invalid duration {duration:?}")),
+            },
             None => Err(format!("unrecognized descriptor: {text}")),
         },
     }
 }
 
-fn range(text: &str, bounds: &Bounds) -> Result<(), String> {
+/// The numbers of one part as bits, and whether it is unrestricted.
+fn range(text: &str, bounds: &Bounds) -> Result<(u64, bool), String> {
     let mut halves = text.split('/');
     let (span, step, more) = (halves.next().unwrap_or_default(), halves.next(), halves.next());
     let mut ends = span.split('-');
     let (first, second, third) = (ends.next().unwrap_or_default(), ends.next(), ends.next());
-    let (start, mut end) = if first == "*" || first == "?" {
+    let star = first == "*" || first == "?";
+    let (start, mut end) = if star {
         (bounds.min, bounds.max)
     } else {
         let start = number_or_name(first, bounds)?;
@@ -93,7 +153,8 @@ fn range(text: &str, bounds: &Bounds) -> Result<(), String> {
     if step == 0 {
         return Err(format!("step of range should be a positive number: {text}"));
     }
-    Ok(())
+    let bits = (start..=end).filter(|n| (n - start) % step == 0).fold(0, |bits, n| bits | 1u64 << n);
+    Ok((bits, star && step == 1))
 }
 
 fn number_or_name(text: &str, bounds: &Bounds) -> Result<u64, String> {
@@ -115,25 +176,26 @@ fn number(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Go's durations: numbers, each with a unit.
-fn is_duration(text: &str) -> bool {
+/// Go's durations: numbers, each with a unit. Seconds.
+fn seconds(text: &str) -> Option<f64> {
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
-        return true;
+        return Some(0.0);
     }
     if rest.is_empty() {
-        return false;
+        return None;
     }
+    let mut sum = 0.0;
     while !rest.is_empty() {
         let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number = rest.get(..rest.len() - after.len()).unwrap_or_default();
-        let units = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"];
+        let number = rest.get(..rest.len() - after.len())?;
+        let units = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
         // The longest unit that fits: `ms` is no `m`.
-        let unit = units.iter().filter(|u| after.starts_with(**u)).max_by_key(|u| u.len());
-        let (Some(unit), Ok(_)) = (unit, number.parse::<f64>()) else { return false };
-        rest = after.get(unit.len()..).unwrap_or_default();
+        let (unit, worth) = units.iter().filter(|(u, _)| after.starts_with(u)).max_by_key(|(u, _)| u.len())?;
+        sum += number.parse::<f64>().ok()? * worth;
+        rest = after.get(unit.len()..)?;
     }
-    true
+    Some(if text.starts_with('-') { -sum } else { sum })
 }
 
 /// What is wrong with a `timeZone`, if anything.

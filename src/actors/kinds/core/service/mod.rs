@@ -8,6 +8,7 @@ use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, label_map, n
 use crate::actors::kinds::fields::texts;
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::SERVICE;
+use crate::protocol::light::{Light, workload_light};
 use crate::protocol::names::name_is_dns1035_label;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::validation::text;
@@ -51,6 +52,7 @@ pub static KIND: Kind = Kind {
         warnings: |new, _| validate::warnings(new),
         fields: &["spec.clusterIP", "spec.type"],
         create_on_update: true,
+        light: |o| Light::Workload(Box::new(workload_light(o))),
         ..PLAIN
     },
     columns: COLUMNS,
