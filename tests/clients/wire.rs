@@ -29,7 +29,7 @@ impl Message {
 
     pub fn bytes(mut self, number: u8, bytes: &[u8]) -> Message {
         assert!(number < 16, "one byte of key is enough here");
-        self.0.push(number << 3 | 2);
+        self.0.push((number << 3) | 2);
         self.varint(bytes.len() as u64);
         self.0.extend(bytes);
         self
@@ -37,7 +37,7 @@ impl Message {
 
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
+            self.0.push((value as u8) | 0x80);
             value >>= 7;
         }
         self.0.push(value as u8);
