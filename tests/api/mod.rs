@@ -1,6 +1,6 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
-mod client;
+pub mod client;
 mod custom;
 mod hostile;
 mod lists;

@@ -88,16 +88,25 @@ async fn kubectl_applies_old_manifests() {
         for said in ["created", "unchanged", "configured"] {
             let manifest =
                 if said == "configured" { manifest.replace("replicas: 0", "replicas: 0\n  minReadySeconds: 3") } else { manifest.clone() };
-            let run = kubectl.feed("apply -f -", &manifest);
+            let run = kubectl.feed("apply", &manifest);
             assert!(run.stdout.contains(said), "{file}: {} {}", run.stdout, run.stderr);
             assert!(run.stderr.contains("Warning: ") && run.stderr.contains("; use apps/v1 ReplicaSet"), "{}", run.stderr);
         }
         assert!(kubectl.ok(&format!("get {kind} -o name")).starts_with("replicaset.apps/"));
     }
+    // A server-side apply makes what is not there, and is recorded under today's version.
+    let set = old_set("c").to_string();
+    for _ in 0..2 {
+        let run = kubectl.feed("apply --server-side --field-manager=me", &set);
+        assert!(run.stdout.contains("serverside-applied"), "{} {}", run.stdout, run.stderr);
+    }
+    let set = kubectl.json("get rs c --show-managed-fields -o json");
+    let managers = set["metadata"]["managedFields"].as_array().expect("managers");
+    assert!(managers.iter().all(|m| m["apiVersion"] == "apps/v1"), "{managers:?}");
     // Each object shows once, and names mean today's kinds.
-    assert_eq!(kubectl.ok("get all -o name").lines().filter(|l| l.contains("replicaset")).count(), 2);
+    assert_eq!(kubectl.ok("get all -o name").lines().filter(|l| l.contains("replicaset")).count(), 3);
     assert!(kubectl.ok("get rs -o name").lines().all(|l| l.starts_with("replicaset.apps/")));
     let preset = "apiVersion: settings.k8s.io/v1alpha1\nkind: PodPreset\nmetadata: {name: p}\nspec: {env: [{name: A, value: '1'}]}\n";
-    assert!(kubectl.feed("apply -f -", preset).stderr.contains("PodPreset is deprecated"));
+    assert!(kubectl.feed("apply", preset).stderr.contains("PodPreset is deprecated"));
     kubectl.drop_namespace();
 }

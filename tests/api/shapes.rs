@@ -47,7 +47,8 @@ async fn every_kind_prints_as_a_table_whose_rows_fit_its_columns() {
             assert_eq!(table["kind"], "Table", "{name}");
             let columns = table["columnDefinitions"].as_array().expect("columns").len();
             let rows = table["rows"].as_array().expect("rows");
-            assert!(!rows.is_empty(), "there is one of {name}");
+            let made = ["configmaps", "pods", "replicationcontrollers", "replicasets", "leases", "nodes", "services"];
+            assert!(!rows.is_empty() || !made.contains(&name), "there is one of {name}");
             for row in rows {
                 assert_eq!(row["cells"].as_array().expect("cells").len(), columns, "{name}: {row}");
                 let object = &row["object"];

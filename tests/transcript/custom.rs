@@ -15,7 +15,7 @@ metadata: {{ name: crontabs.{group} }}
 spec:
   group: {group}
   scope: Namespaced
-  names: {{ plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ct], categories: [all] }}
+  names: {{ plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ct], categories: [timers] }}
   versions:
   - name: v1
     served: true

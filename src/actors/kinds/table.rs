@@ -2,13 +2,17 @@
 //! an immutable table, which is swapped as a whole.
 use super::allocation::Shares;
 use super::{Admission, Allocator, Kind, KindActor, KindMessage, WriteLimits, Writer};
-use crate::actors::base::{Guardian, Mailbox};
+use crate::actors::base::{Guardian, Mailbox, SendError};
 use crate::storage::{Committer, Shelf, Shelves};
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a full mailbox is left alone before it is tried again.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
 pub struct Kinds {
@@ -176,10 +180,7 @@ impl Kinds {
         let mut owner = self.find(group, plural);
         if let Some(owner) = &owner {
             owner.latest.store(first.clone());
-            // A full mailbox keeps its writes waiting under the old rules; the actor takes up the new ones with the next change.
-            if owner.mailbox.tell(KindMessage::Renew(first.clone())).is_err() {
-                tracing::warn!(kind = %owner.shelf.name, "the kind's actor could not be told of its new definition");
-            }
+            self.tell(owner, KindMessage::Renew(first.clone()));
         }
         let mut all: Vec<Arc<Served>> = self.table.load().in_order.iter().filter(|s| !s.is(group, plural)).cloned().collect();
         for (kind, listed) in versions {
@@ -195,9 +196,20 @@ impl Kinds {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(owner) = self.find(group, plural) else { return };
         self.swap(self.table.load().in_order.iter().filter(|s| !s.is(group, plural)).cloned().collect());
-        // With its mailbox full the actor is left without senders, which ends it as well.
-        let _ = owner.mailbox.tell(KindMessage::Stop);
+        self.tell(&owner, KindMessage::Stop);
         owner.shelf.hub().end_all();
+    }
+
+    /// Leaves a message that must not be lost: when the mailbox is full, as soon as there is room.
+    fn tell(&self, served: &Served, message: KindMessage) {
+        let Err(SendError::Full(mut message)) = served.mailbox.tell(message) else { return };
+        let mailbox = served.mailbox.clone();
+        self.launch.arbiter.spawn(async move {
+            while let Err(SendError::Full(back)) = mailbox.tell(message) {
+                message = back;
+                tokio::time::sleep(FULL_PAUSE).await;
+            }
+        });
     }
 
     fn swap(&self, all: Vec<Arc<Served>>) {

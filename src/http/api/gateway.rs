@@ -3,6 +3,7 @@ use super::documents::Documents;
 use super::list::Selection;
 use super::options::Query;
 use super::path::{RequestPath, Target, parse_path};
+use super::render;
 use super::watch::WatchStream;
 use crate::actors::kinds::{Kinds, Served};
 use crate::http::auth::{Access, Action, User};
@@ -102,8 +103,14 @@ impl Gateway {
         if let Some(answer) = self.review(user, request, query, &target, verb)? {
             return Ok(Reply::Whole(answer));
         }
+        if let Some(answer) = self.unstored(user, request, query, &target, verb).await? {
+            return Ok(Reply::Whole(answer));
+        }
         let served = self.find(&target)?;
         self.check_shape(&served, &target, verb)?;
+        if matches!(target.subresource.as_str(), "" | "status") && !verb.starts_with("delete") {
+            render::acceptable(&served.kind, &request.accept)?;
+        }
         let call = Call { served: &served, request, query, target: &target, user };
         let reply = match verb {
             "get" => self.get(&served, request, query, &target).map(Reply::Whole),

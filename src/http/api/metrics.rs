@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub fn metrics_text(kinds: &Kinds, registry: &Registry) -> String {
     let mut out =
         String::from("# HELP apiserver_resource_objects Number of stored objects, by resource.\n# TYPE apiserver_resource_objects gauge\n");
-    for served in kinds.iter().filter(|served| served.kind.view.is_none()) {
+    for served in kinds.stored() {
         let resource = &served.kind.resource;
         let count = served.shelf.snapshot().len();
         let _ = writeln!(out, "apiserver_resource_objects{{group=\"{}\",resource=\"{}\"}} {count}", resource.group, resource.plural);

@@ -11,6 +11,7 @@ mod read;
 mod render;
 mod reviews;
 mod server;
+mod unstored;
 mod view;
 mod watch;
 mod write;

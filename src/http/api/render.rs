@@ -27,6 +27,16 @@ pub fn media(accept: &str) -> Result<Media, ApiError> {
     negotiate(accept, OBJECTS).or_else(|_| negotiate(accept, Offer { protobuf: true, ..OBJECTS })).map_err(ApiError::from)
 }
 
+/// Refuses a client that takes nothing but protobuf when the kind has no such form, before anything is done for it.
+pub fn acceptable(kind: &Kind, accept: &str) -> Result<(), ApiError> {
+    let media = media(accept)?;
+    let formless = || !protobuf::has_form(&kind.resource.api_version(), kind.resource.kind);
+    if media.encoding == Encoding::Protobuf && media.shape == Shape::Object && formless() {
+        negotiate(accept, OBJECTS).map_err(ApiError::from)?;
+    }
+    Ok(())
+}
+
 /// One object.
 pub fn object(kind: &Kind, entry: &Entry, accept: &str, query: &Query, code: u16) -> Result<Answer, ApiError> {
     let media = media(accept)?;

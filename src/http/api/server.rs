@@ -3,7 +3,7 @@ use super::gateway::{Answer, ApiRequest, Gateway, Reply};
 use super::options::Query;
 use super::path::{RequestPath, parse_path};
 use super::watch::WatchStream;
-use super::{MAX_BODY, gateway};
+use super::{MAX_BODY, gateway, render};
 use crate::http::audit::{Audit, Record, Request};
 use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
@@ -11,7 +11,9 @@ use crate::http::listener::PeerInfo;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::Proxy;
+use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
+use crate::protocol::table::Encoding;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -50,13 +52,14 @@ pub fn app(
 
 async fn serve(request: HttpRequest, payload: web::Payload, state: web::Data<ServerState>) -> HttpResponse {
     let mut record = None;
+    let accept = header_text(request.headers(), header::ACCEPT);
     match answer(request, payload, state.into_inner(), &mut record).await {
         Ok(response) => response,
         Err(error) => {
             if let Some(record) = record {
                 record.complete(error.code, &error.to_status().to_string().into());
             }
-            error_response(&error)
+            error_response(&error, &accept)
         }
     }
 }
@@ -271,8 +274,8 @@ fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>
     response.streaming(chunks)
 }
 
-/// An error as a `Status` body.
-pub fn error_response(error: &ApiError) -> HttpResponse {
+/// An error as a `Status` body; protobuf for clients that take nothing else.
+pub fn error_response(error: &ApiError, accept: &str) -> HttpResponse {
     let mut response = builder(error.code);
     if let Some(details) = &error.details
         && details.retry_after_seconds > 0
@@ -283,7 +286,13 @@ pub fn error_response(error: &ApiError) -> HttpResponse {
         response.insert_header((header::RETRY_AFTER, "1"));
     }
     response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
-    response.insert_header((header::CONTENT_TYPE, JSON)).body(error.to_status().to_string())
+    let status = error.to_status();
+    if render::media(accept).is_ok_and(|media| media.encoding == Encoding::Protobuf)
+        && let Ok(bytes) = protobuf::from_json(&status)
+    {
+        return response.insert_header((header::CONTENT_TYPE, protobuf::MEDIA_TYPE)).body(bytes);
+    }
+    response.insert_header((header::CONTENT_TYPE, JSON)).body(status.to_string())
 }
 
 fn builder(code: u16) -> HttpResponseBuilder {

@@ -2,16 +2,21 @@
 //! way in, and the stored kind's actor knows nothing of it.
 use super::gateway::Gateway;
 use crate::actors::kinds::custom::Reading;
-use crate::actors::kinds::{Edit, EditBody, Kind, Part, Served, View, Writer, Written, proposed};
+use crate::actors::kinds::{Body, Edit, EditBody, Kind, Part, Patch, Served, View, Writer, Written, proposed};
 use crate::protocol::codec;
+use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
-use crate::storage::Entry;
+use crate::storage::{Entry, Start};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often a patch through a view is made anew when the object changed meanwhile, as upstream does.
 const TRIES: usize = 5;
+
+/// How long a write that was decided meanwhile may take to be published.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A stored object as its kind, or a view of it, shows it.
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
@@ -68,6 +73,48 @@ fn converted(object: &Value, entry: &Entry) -> Entry {
     }
 }
 
+/// An apply that is made in the stored kind's terms: what is not there yet is created by it, and nobody owns fields of a version
+/// that Kubernetes has removed. `None` for all other edits.
+async fn applied(kind: &Kind, through: Through<'_>, edit: &Edit, stored: &Served) -> Result<Option<Edit>, ApiError> {
+    let EditBody::Patch { patch: Patch::Apply { config, force }, validation } = &edit.body else { return Ok(None) };
+    let mut config = config.clone();
+    match &kind.body {
+        _ if edit.part == Part::Scale => return Ok(None),
+        Body::Legacy(legacy, _) => legacy.accept(&mut config).map_err(|e| ApiError::bad_request(e.to_string()))?,
+        _ if stored.shelf.snapshot().get(&edit.key).is_some() => return Ok(None),
+        _ => {}
+    }
+    let patch = Patch::Apply { config: through.store(config).await?, force: *force };
+    Ok(Some(Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Patch { patch, validation: *validation } }))
+}
+
+/// Waits until another state of an object is published than the one of this revision: the write that was in the way is on its way to
+/// the disk then.
+async fn newer(stored: &Served, key: &ObjectKey, seen: u64) {
+    let namespace = (!key.namespace.is_empty()).then(|| key.namespace.clone());
+    let Ok(mut events) = stored.shelf.hub().subscribe(Start::Now, namespace, Some(key.name.clone()), None, 1) else { return };
+    let published = events.initial.take().and_then(|snapshot| snapshot.get(key).map(|entry| entry.revision));
+    if published == Some(seen) {
+        // Nothing may come of that write; then the next try says so.
+        let _ = tokio::time::timeout(PATIENCE, events.next()).await;
+    }
+}
+
+/// The rules that a view has besides those of the stored kind: the newer events are stricter than the old ones.
+fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
+    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
+        return Ok(());
+    }
+    let mut shown = object.clone();
+    kind.default(&mut shown);
+    let errors = kind.validate(&shown);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
 impl Gateway {
     /// The kind that the objects of `served` are stored as.
     pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
@@ -86,6 +133,7 @@ impl Gateway {
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        check_view(&served.kind, &value)?;
         let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
         Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
@@ -100,11 +148,15 @@ impl Gateway {
         writer: &Writer,
     ) -> Result<Written, ApiError> {
         let stored = self.stored(served)?;
+        if let Some(edit) = applied(&served.kind, through, &edit, &stored).await? {
+            let written = self.kinds.edit_as(&stored, edit, writer).await?;
+            return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
+        }
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let (mut body, warnings, versioned) = match &edit.body {
-                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), true),
+            let (mut body, warnings, seen) = match &edit.body {
+                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
                     return self.kinds.edit_as(&stored, edit, writer).await;
                 }
@@ -115,7 +167,7 @@ impl Gateway {
                     let held = viewed(&served.kind, &entry).parse();
                     let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
-                    (body, warnings, versioned)
+                    (body, warnings, (!versioned).then_some(entry.revision))
                 }
             };
             if edit.part != Part::Scale {
@@ -126,10 +178,10 @@ impl Gateway {
                 _ => EditBody::Update(Box::new(body)),
             };
             let update = Edit { key: edit.key.clone(), part: edit.part, body };
-            match self.kinds.edit_as(&stored, update, writer).await {
-                Err(error) if error.code == 409 && !versioned && tries > 0 => {}
-                Err(error) => return Err(error),
-                Ok(mut written) => {
+            match (self.kinds.edit_as(&stored, update, writer).await, seen) {
+                (Err(error), Some(seen)) if error.code == 409 && tries > 0 => newer(&stored, &edit.key, seen).await,
+                (Err(error), _) => return Err(error),
+                (Ok(mut written), _) => {
                     written.warnings.extend(warnings);
                     return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
                 }

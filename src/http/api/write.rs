@@ -35,7 +35,7 @@ impl Gateway {
         answer(call, written, warnings)
     }
 
-    async fn bind(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+    pub(super) async fn bind(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         let Call { served, request, target, .. } = *call;
         let body: Value = serde_json::from_slice(&json_body(request)?).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());

@@ -82,7 +82,7 @@ pub fn service_backend<'a, I: Iterator<Item = &'a Arc<Entry>>>(
     let wanted = match named.port {
         "" if ports.len() == 1 => ports.first(),
         "" => None,
-        port => ports.iter().find(|p| p["name"] == port || p["port"].to_string() == port),
+        port => ports.iter().find(|p| p["name"] == port || p["port"].as_u64().is_some_and(|n| port.parse() == Ok(n))),
     };
     let wanted = wanted.ok_or_else(|| ApiError::unavailable(format!("no service port \"{}\" found for service \"{name}\"", named.port)))?;
     let none = || ApiError::unavailable(format!("no endpoints available for service \"{name}\""));

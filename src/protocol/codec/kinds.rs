@@ -20,6 +20,7 @@ pub static RESOURCE_QUOTA: Codec = Codec::of::<api::core::v1::ResourceQuota>();
 pub static LIMIT_RANGE: Codec = Codec::of::<api::core::v1::LimitRange>();
 pub static PERSISTENT_VOLUME: Codec = Codec::of::<api::core::v1::PersistentVolume>();
 pub static PERSISTENT_VOLUME_CLAIM: Codec = Codec::of::<api::core::v1::PersistentVolumeClaim>();
+pub static COMPONENT_STATUS: Codec = Codec::of::<api::core::v1::ComponentStatus>();
 pub static BINDING: Codec = Codec::of::<api::core::v1::Binding>();
 pub static REPLICA_SET: Codec = Codec::of::<api::apps::v1::ReplicaSet>();
 pub static DEPLOYMENT: Codec = Codec::of::<api::apps::v1::Deployment>();
@@ -95,6 +96,7 @@ pub static ALL: &[&Codec] = &[
     &LIMIT_RANGE,
     &PERSISTENT_VOLUME,
     &PERSISTENT_VOLUME_CLAIM,
+    &COMPONENT_STATUS,
     &BINDING,
     &REPLICA_SET,
     &DEPLOYMENT,

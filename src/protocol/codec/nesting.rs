@@ -4,7 +4,7 @@
 //! nesting, and it hears no limit before it has read everything. Here the same parser is asked event by event, and left alone at
 //! the first level too many: brackets in texts and comments don't count, because it is the parser who tells them apart.
 use std::mem::MaybeUninit;
-use unsafe_libyaml as yaml;
+use unsafe_libyaml as unsafe_yaml;
 
 /// Whether collections stand within each other more than `limit` deep. What cannot be parsed does not nest: the reader proper
 /// says what is wrong with it.
@@ -13,8 +13,8 @@ pub(super) fn deeper_than(body: &[u8], limit: usize) -> bool {
     let mut open = 0usize;
     while let Some(event) = events.next() {
         match event {
-            yaml::YAML_SEQUENCE_START_EVENT | yaml::YAML_MAPPING_START_EVENT => open += 1,
-            yaml::YAML_SEQUENCE_END_EVENT | yaml::YAML_MAPPING_END_EVENT => open = open.saturating_sub(1),
+            unsafe_yaml::YAML_SEQUENCE_START_EVENT | unsafe_yaml::YAML_MAPPING_START_EVENT => open += 1,
+            unsafe_yaml::YAML_SEQUENCE_END_EVENT | unsafe_yaml::YAML_MAPPING_END_EVENT => open = open.saturating_sub(1),
             _ => {}
         }
         if open > limit {
@@ -26,7 +26,7 @@ pub(super) fn deeper_than(body: &[u8], limit: usize) -> bool {
 
 /// The parser over one body.
 struct Events<'a> {
-    parser: Box<MaybeUninit<yaml::yaml_parser_t>>,
+    parser: Box<MaybeUninit<unsafe_yaml::yaml_parser_t>>,
     ended: bool,
     body: std::marker::PhantomData<&'a [u8]>,
 }
@@ -37,10 +37,10 @@ impl<'a> Events<'a> {
         // SAFETY: initialising writes the whole parser; when it fails nothing else is done with it. The input is borrowed for as
         // long as this struct lives, and the parser stays where it is, in its box.
         let ready = unsafe {
-            let ready = yaml::yaml_parser_initialize(parser.as_mut_ptr()).ok;
+            let ready = unsafe_yaml::yaml_parser_initialize(parser.as_mut_ptr()).ok;
             if ready {
-                yaml::yaml_parser_set_encoding(parser.as_mut_ptr(), yaml::YAML_UTF8_ENCODING);
-                yaml::yaml_parser_set_input_string(parser.as_mut_ptr(), body.as_ptr(), body.len() as u64);
+                unsafe_yaml::yaml_parser_set_encoding(parser.as_mut_ptr(), unsafe_yaml::YAML_UTF8_ENCODING);
+                unsafe_yaml::yaml_parser_set_input_string(parser.as_mut_ptr(), body.as_ptr(), body.len() as u64);
             }
             ready
         };
@@ -48,23 +48,23 @@ impl<'a> Events<'a> {
     }
 
     /// The next event's type; `None` at the end, and at an error.
-    fn next(&mut self) -> Option<yaml::yaml_event_type_t> {
+    fn next(&mut self) -> Option<unsafe_yaml::yaml_event_type_t> {
         if self.ended {
             return None;
         }
-        let mut event = MaybeUninit::<yaml::yaml_event_t>::uninit();
+        let mut event = MaybeUninit::<unsafe_yaml::yaml_event_t>::uninit();
         // SAFETY: the parser was initialised, or `ended` would be set; the event is read and deleted only when parsing said that
         // it was written.
         let kind = unsafe {
-            if yaml::yaml_parser_parse(self.parser.as_mut_ptr(), event.as_mut_ptr()).fail {
+            if unsafe_yaml::yaml_parser_parse(self.parser.as_mut_ptr(), event.as_mut_ptr()).fail {
                 self.ended = true;
                 return None;
             }
             let kind = (*event.as_ptr()).type_;
-            yaml::yaml_event_delete(event.as_mut_ptr());
+            unsafe_yaml::yaml_event_delete(event.as_mut_ptr());
             kind
         };
-        self.ended = matches!(kind, yaml::YAML_STREAM_END_EVENT | yaml::YAML_NO_EVENT);
+        self.ended = matches!(kind, unsafe_yaml::YAML_STREAM_END_EVENT | unsafe_yaml::YAML_NO_EVENT);
         Some(kind)
     }
 }
@@ -72,7 +72,7 @@ impl<'a> Events<'a> {
 impl Drop for Events<'_> {
     fn drop(&mut self) {
         // SAFETY: initialisation zeroes the parser before it can fail, and deleting a zeroed one frees nothing.
-        unsafe { yaml::yaml_parser_delete(self.parser.as_mut_ptr()) }
+        unsafe { unsafe_yaml::yaml_parser_delete(self.parser.as_mut_ptr()) }
     }
 }
 

@@ -77,14 +77,20 @@ impl Legacy {
         object["kind"] = self.kind.into();
     }
 
+    /// The same for what a client sent: its type must be this one, where it is given.
+    pub fn accept(&self, object: &mut Value) -> Result<(), DecodeError> {
+        self.check_type(object)?;
+        self.upgrade(object);
+        Ok(())
+    }
+
     /// Checks a JSON body of this version. The answer is an object of today's; `codec` is that of today's kind.
     pub fn check(&self, codec: &Codec, body: &[u8]) -> Result<Checked, DecodeError> {
         let parsed = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
         // What is no object at all is explained as it would be today.
         let Some(mut value) = parsed else { return codec.check(body).map_err(|e| self.said(e)) };
-        self.check_type(&value)?;
         let duplicate = duplicates(body).map_err(|e| self.refused(e.to_string()))?;
-        self.upgrade(&mut value);
+        self.accept(&mut value)?;
         let checked = codec.check_value(&value).map_err(|e| self.said(e))?;
         Ok(Checked { duplicate, ..checked })
     }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, ObjectMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub static POD_PRESET: Codec = Codec::named::<PodPreset>("PodPreset", "settings.k8s.io/v1alpha1");
+pub static POD_PRESET: Codec = Codec::named::<PodPreset>(KIND, API_VERSION);
 
 /// What upstream's deprecation warnings would have said, had there been a successor.
 pub const WARNING: &str = "settings.k8s.io/v1alpha1 PodPreset is deprecated in v1.19+, unavailable in v1.20+";
@@ -17,9 +17,9 @@ pub const WARNING: &str = "settings.k8s.io/v1alpha1 PodPreset is deprecated in v
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodPreset {
-    #[serde(deserialize_with = "api_version")]
+    #[serde(default = "Expected::api_version", deserialize_with = "api_version")]
     pub api_version: Expected,
-    #[serde(deserialize_with = "kind")]
+    #[serde(default = "Expected::kind", deserialize_with = "kind")]
     pub kind: Expected,
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,12 +30,26 @@ pub struct PodPreset {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Expected(String);
 
+const API_VERSION: &str = "settings.k8s.io/v1alpha1";
+const KIND: &str = "PodPreset";
+
+impl Expected {
+    /// What a body means that says nothing about it.
+    fn api_version() -> Self {
+        Expected(API_VERSION.into())
+    }
+
+    fn kind() -> Self {
+        Expected(KIND.into())
+    }
+}
+
 fn api_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Expected, D::Error> {
-    expected(deserializer, "settings.k8s.io/v1alpha1")
+    expected(deserializer, API_VERSION)
 }
 
 fn kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Expected, D::Error> {
-    expected(deserializer, "PodPreset")
+    expected(deserializer, KIND)
 }
 
 /// Words the mismatch as generated types do, so that it is explained alike.

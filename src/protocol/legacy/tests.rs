@@ -7,14 +7,16 @@ use serde_json::json;
 fn up(api_version: &str, kind: &str, mut object: Value) -> Value {
     find(api_version, kind).unwrap().upgrade(&mut object);
     let members = object.as_object_mut().unwrap();
-    (members.remove("apiVersion"), members.remove("kind"));
+    members.remove("apiVersion");
+    members.remove("kind");
     object
 }
 
 fn down(api_version: &str, kind: &str, mut object: Value) -> Value {
     find(api_version, kind).unwrap().downgrade(&mut object);
     let members = object.as_object_mut().unwrap();
-    (members.remove("apiVersion"), members.remove("kind"));
+    members.remove("apiVersion");
+    members.remove("kind");
     object
 }
 

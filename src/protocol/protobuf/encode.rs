@@ -36,6 +36,11 @@ pub fn watch_frame(event: &str, object: &Value) -> Result<Vec<u8>, ProtobufError
     Ok([&length.to_be_bytes()[..], &message].concat())
 }
 
+/// Whether objects of a kind can be encoded: custom resources cannot.
+pub fn has_form(api_version: &str, kind: &str) -> bool {
+    message(api_version, kind).is_some()
+}
+
 fn message(api_version: &str, kind: &str) -> Option<&'static [Field]> {
     match kind {
         "Status" => table::message("meta.v1.Status"),

@@ -4,7 +4,7 @@ mod encode;
 mod table;
 mod wire;
 
-pub use encode::{from_json, watch_frame};
+pub use encode::{from_json, has_form, watch_frame};
 
 use crate::time::{rfc3339, rfc3339_micro};
 use jiff::Timestamp;

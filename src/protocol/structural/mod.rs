@@ -32,7 +32,7 @@ pub use invariants::check_structural;
 pub use lists::check_lists;
 pub use parse::{MAX_DEPTH, MAX_NODES, ParseError};
 pub use prune::prune;
-pub use rules::{CompiledRules, RuleFindings, compile_rules};
+pub use rules::{CompiledRules, RuleFindings, compile_rules, compile_stored_rules};
 pub use validate::{validate, validate_update};
 
 use regex::Regex;

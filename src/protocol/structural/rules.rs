@@ -6,9 +6,12 @@ use crate::jsonpath::JsonPath;
 use crate::status::FieldError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Rules that a schema may have; each costs a compilation.
 const MOST_RULES: usize = 2_000;
+/// How long compiling all rules of a schema may take. The parser's time for one hostile expression is bounded, but not small.
+const PATIENCE: Duration = Duration::from_secs(10);
 const REASONS: &[&str] = &["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
 /// The rules of a schema and of all below it.
@@ -43,10 +46,19 @@ pub struct RuleFindings {
 
 /// Compiles the rules of a schema at `path`.
 pub fn compile_rules(schema: &Structural, path: &str) -> RuleFindings {
+    compile(schema, path, PATIENCE)
+}
+
+/// Compiles the rules of a schema that was checked before it was stored: all of them, however long it takes.
+pub fn compile_stored_rules(schema: &Structural) -> Option<CompiledRules> {
+    compile(schema, "", Duration::MAX).rules
+}
+
+fn compile(schema: &Structural, path: &str, patience: Duration) -> RuleFindings {
     if !schema.has_rules() {
         return RuleFindings::default();
     }
-    let mut compiler = Compiler { errors: Vec::new(), total: 0, costs: Vec::new(), count: 0 };
+    let mut compiler = Compiler { errors: Vec::new(), total: 0, costs: Vec::new(), count: 0, begun: Instant::now(), patience };
     let place = Place { path: path.into(), uncorrelatable: None, cardinality: 1 };
     let rules = compiler.node(schema, true, &place);
     if compiler.total > SCHEMA_ESTIMATE_LIMIT {
@@ -80,6 +92,8 @@ struct Compiler {
     total: u64,
     costs: Vec<(u64, String)>,
     count: usize,
+    begun: Instant,
+    patience: Duration,
 }
 
 impl Compiler {
@@ -91,6 +105,10 @@ impl Compiler {
             self.count += 1;
             if self.count > MOST_RULES {
                 self.errors.push(FieldError::forbidden(path, format!("a schema may have at most {MOST_RULES} rules")));
+                break;
+            }
+            if self.begun.elapsed() > self.patience {
+                self.errors.push(FieldError::forbidden(path, "the rules of the schema take too long to compile"));
                 break;
             }
             rules.extend(self.rule(rule, s, &of, place, &path));

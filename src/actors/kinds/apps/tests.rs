@@ -63,22 +63,23 @@ fn defaults_as_upstream() {
     assert_eq!(recreate["spec"]["strategy"], json!({ "type": "Recreate" }));
 }
 
-#[test]
-fn bad_bodies() {
-    let other = json!({ "matchLabels": { "a": "c" } });
-    let mismatch = "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`";
-    let never = |kind: &str| {
-        let mut template = template();
-        template["spec"]["restartPolicy"] = "Never".into();
-        template["spec"]["activeDeadlineSeconds"] = 5.into();
-        let always = "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"".to_string();
-        let deadline = format!("spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in {kind} is not Supported");
-        (json!({ "template": template }), vec![always, deadline])
-    };
-    let one = |text: &str| vec![text.to_string()];
-    let mut cases = vec![
-        ("Deployment", json!({ "selector": {} }), vec!["spec.selector: Required value".to_string(), mismatch.to_string()]),
-        ("Deployment", json!({ "selector": other }), one(mismatch)),
+/// A kind, what its specification has besides, and what is said about it.
+type Case = (&'static str, Value, Vec<String>);
+
+const MISMATCH: &str = "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`";
+
+fn one(text: &str) -> Vec<String> {
+    vec![text.to_string()]
+}
+
+fn other() -> Value {
+    json!({ "matchLabels": { "a": "c" } })
+}
+
+fn bad_deployments() -> Vec<Case> {
+    vec![
+        ("Deployment", json!({ "selector": {} }), vec!["spec.selector: Required value".to_string(), MISMATCH.to_string()]),
+        ("Deployment", json!({ "selector": other() }), one(MISMATCH)),
         (
             "Deployment",
             json!({ "selector": { "matchLabels": {} } }),
@@ -117,6 +118,11 @@ fn bad_bodies() {
             json!({ "strategy": { "type": "Blue" } }),
             one("spec.strategy: Unsupported value: {\"type\":\"Blue\"}: supported values: \"Recreate\", \"RollingUpdate\""),
         ),
+    ]
+}
+
+fn bad_sets() -> Vec<Case> {
+    vec![
         (
             "StatefulSet",
             json!({ "podManagementPolicy": "Odd" }),
@@ -149,8 +155,21 @@ fn bad_bodies() {
             json!({ "updateStrategy": { "rollingUpdate": { "maxUnavailable": 0 } } }),
             one("spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
         ),
-        ("DaemonSet", json!({ "selector": other }), one(mismatch)),
-    ];
+        ("DaemonSet", json!({ "selector": other() }), one(MISMATCH)),
+    ]
+}
+
+#[test]
+fn bad_bodies() {
+    let never = |kind: &str| {
+        let mut template = template();
+        template["spec"]["restartPolicy"] = "Never".into();
+        template["spec"]["activeDeadlineSeconds"] = 5.into();
+        let always = "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"".to_string();
+        let deadline = format!("spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in {kind} is not Supported");
+        (json!({ "template": template }), vec![always, deadline])
+    };
+    let mut cases = [bad_deployments(), bad_sets()].concat();
     for (name, shown) in
         [("Deployment", "ReplicaSet"), ("ReplicaSet", "ReplicaSet"), ("StatefulSet", "StatefulSet"), ("DaemonSet", "DaemonSet")]
     {

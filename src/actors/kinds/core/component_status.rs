@@ -1,27 +1,37 @@
 //! `v1 ComponentStatus`: what is left of an old way to ask after the control plane. Its objects are made when asked for, never stored.
 use crate::actors::kinds::columns::{Column, NAME, column, name};
+use crate::actors::kinds::{Body, Kind, PLAIN};
+use crate::protocol::codec::kinds::COMPONENT_STATUS;
 use crate::protocol::resource::Resource;
 use serde_json::{Value, json};
 
-/// How discovery lists it. There is no [`crate::actors::kinds::Kind`], since nothing of it can be written or watched.
-pub static RESOURCE: Resource = Resource {
-    group: "",
-    version: "v1",
-    kind: "ComponentStatus",
-    plural: "componentstatuses",
-    singular: "componentstatus",
-    namespaced: false,
-    short_names: &["cs"],
-    categories: &[],
-    verbs: &["get", "list"],
-    subresources: &[],
+/// How it is listed and shown. It is none of the kinds that are stored: nothing of it can be written or watched.
+pub static KIND: Kind = Kind {
+    resource: Resource {
+        group: "",
+        version: "v1",
+        kind: "ComponentStatus",
+        plural: "componentstatuses",
+        singular: "componentstatus",
+        namespaced: false,
+        short_names: &["cs"],
+        categories: &[],
+        verbs: &["get", "list"],
+        subresources: &[],
+    },
+    body: Body::Typed(&COMPONENT_STATUS),
+    schema: "ComponentStatus",
+    rules: PLAIN,
+    columns: COLUMNS,
+    row: |o, _| row(o),
+    view: None,
 };
 
 /// What upstream tells everybody who asks.
 pub const DEPRECATED: &str = "v1 ComponentStatus is deprecated in v1.19+";
 
 /// Printer columns.
-pub const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     NAME,
     column("Status", "string", 0, "Status of the component conditions"),
     column("Message", "string", 0, "Message of the component conditions"),

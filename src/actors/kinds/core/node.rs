@@ -25,7 +25,16 @@ pub static KIND: Kind = Kind {
         short_names: &["no"],
         categories: &[],
         verbs: ALL_VERBS,
-        subresources: &[Subresource { name: "status", group: "", version: "v1", kind: "Node", verbs: &["get", "patch", "update"] }],
+        subresources: &[
+            Subresource {
+                name: "proxy",
+                group: "",
+                version: "v1",
+                kind: "NodeProxyOptions",
+                verbs: &["create", "delete", "get", "patch", "update"],
+            },
+            Subresource { name: "status", group: "", version: "v1", kind: "Node", verbs: &["get", "patch", "update"] },
+        ],
     },
     body: Body::Typed(&NODE),
     schema: "Node",

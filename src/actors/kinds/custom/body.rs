@@ -9,7 +9,7 @@ use crate::protocol::codec::{Checked, DecodeError, MAX_STRICT_FINDINGS, check_me
 use crate::protocol::resource::Resource;
 use crate::protocol::status::{FieldError, FieldErrorKind};
 use crate::protocol::structural::{
-    CompiledRules, Structural, apply_defaults, check_embedded, check_lists, compile_rules, prune, validate_update,
+    CompiledRules, Structural, apply_defaults, check_embedded, check_lists, compile_stored_rules, prune, validate_update,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl SchemaBody {
             Value::Null => apply::Schema::untyped(),
             given => apply::custom(given),
         };
-        let rules = compile_rules(&schema, "schema.openAPIV3Schema").rules;
+        let rules = compile_stored_rules(&schema);
         let (columns, printers) = printers(&version["additionalPrinterColumns"]);
         let plain = |path: &Value| path.as_str().unwrap_or_default().trim_start_matches('.').to_string();
         let fields = version["selectableFields"].as_array().into_iter().flatten().map(|f| plain(&f["jsonPath"])).collect();
