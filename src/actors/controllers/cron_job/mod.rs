@@ -206,7 +206,7 @@ fn create(entry: &Entry, spec: &Value, at: Timestamp, zone: &TimeZone) -> Action
         }
     }
     let shown = at.to_zoned(zone.clone());
-    let offset = if shown.offset().is_zero() { "Z".to_string() } else { shown.strftime("%:z").to_string() };
+    let offset = if shown.offset() == jiff::tz::Offset::UTC { "Z".to_string() } else { shown.strftime("%:z").to_string() };
     meta["annotations"][SCHEDULED] = format!("{}{offset}", shown.strftime("%Y-%m-%dT%H:%M:%S")).into();
     Action::Create(Creation {
         kind: JOBS.into(),

@@ -32,7 +32,7 @@ fn next_by_clock(times: &ClockTimes, zone: &TimeZone, after: Timestamp) -> Optio
     let minute = after.as_second().div_euclid(60) + 1;
     let mut at: Zoned = Timestamp::from_second(minute * 60).ok()?.to_zoned(zone.clone());
     let last = at.year() + YEARS;
-    let has = |set: u64, number: i8| u32::try_from(number).is_ok_and(|n| set >> n & 1 == 1);
+    let has = |set: u64, number: i8| u32::try_from(number).is_ok_and(|n| (set >> n) & 1 == 1);
     while at.year() <= last {
         if !has(times.months, at.month()) {
             at = at.first_of_month().ok()?.checked_add(1.month()).ok()?.start_of_day().ok()?;

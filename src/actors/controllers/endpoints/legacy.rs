@@ -40,7 +40,7 @@ pub(super) fn write(service: &Entry, object: &Value, targets: &[Target], current
     };
     let old = current.parse();
     let mut patch = json!({});
-    if old["subsets"].as_array().map(Vec::as_slice).unwrap_or_default() != subsets.as_slice() {
+    if canonical(old["subsets"].as_array().map(Vec::as_slice).unwrap_or_default()) != canonical(&subsets) {
         patch["subsets"] = subsets.into();
     }
     if let Some(change) = merge_patch(&old["metadata"]["labels"], &labels) {
@@ -59,6 +59,23 @@ pub(super) fn write(service: &Entry, object: &Value, targets: &[Target], current
             expect_revision: Some(current.revision),
         })
     })
+}
+
+/// Subsets in a form in which equal ones are equal, however they were ordered when they were stored.
+fn canonical(subsets: &[Value]) -> Vec<(Vec<String>, Vec<String>)> {
+    let addresses = |subset: &Value| {
+        let of = |list: &str| {
+            let all = subset[list].as_array().into_iter().flatten();
+            all.map(|address| format!("{list} {address}")).collect::<Vec<_>>()
+        };
+        let mut all = of("addresses");
+        all.extend(of("notReadyAddresses"));
+        all.sort();
+        all
+    };
+    let mut all: Vec<_> = subsets.iter().map(|s| (ports_key(&s["ports"]), addresses(s))).collect();
+    all.sort();
+    all
 }
 
 fn subsets(service: &Entry, object: &Value, targets: &[Target]) -> (Vec<Value>, bool) {

@@ -102,8 +102,7 @@ fn update(owner: &Owner<'_>, entry: &Entry, slice: &Value, endpoints: Vec<Value>
     if now != endpoints.as_slice() {
         patch["endpoints"] = endpoints.into();
     }
-    let labels = if slice["metadata"]["labels"].is_null() { &json!({}) } else { &slice["metadata"]["labels"] };
-    if let Some(change) = merge_patch(labels, &owner.labels) {
+    if let Some(change) = merge_patch(&slice["metadata"]["labels"], &owner.labels) {
         patch["metadata"]["labels"] = change;
     }
     let empty = patch.as_object().is_none_or(|p| p.is_empty());

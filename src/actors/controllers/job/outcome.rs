@@ -48,8 +48,8 @@ pub(super) fn target(facts: &Facts<'_>, tally: &Tally, plan: &mut Plan) -> Optio
 }
 
 fn policy_failure(facts: &Facts<'_>) -> Option<Target> {
-    let failed = facts.pods.iter().filter(|p| p.tracked() && p.light.phase == Phase::Failed);
-    failed.into_iter().find_map(|pod| match facts.verdict(pod) {
+    let mut failed = facts.pods.iter().filter(|p| p.tracked() && p.light.phase == Phase::Failed);
+    failed.find_map(|pod| match facts.verdict(pod) {
         Verdict::FailJob(message) => Some(Target::new(true, "PodFailurePolicy", message)),
         _ => None,
     })

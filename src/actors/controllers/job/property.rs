@@ -31,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// One life of the controller: an index read anew, one plan, and its first `most` actions.
-fn run(model: &Model, most: usize) -> usize {
+fn run(model: &Model, most: usize, now: i64) -> usize {
     let mut controller = Jobs;
     let mut index = Index::new(controller.parts());
     for kind in ["pods", JOBS] {
@@ -40,7 +40,7 @@ fn run(model: &Model, most: usize) -> usize {
         }
     }
     let world = View { objects: model, index: &index };
-    let plan = controller.plan(&Key::of(JOBS, &key("j")), &world, at(0), None);
+    let plan = controller.plan(&Key::of(JOBS, &key("j")), &world, at(now), None);
     for action in plan.actions.iter().take(most) {
         let _ = model.apply(action);
     }
@@ -69,10 +69,14 @@ proptest! {
             prop_assert!(count(&model, "failed") <= bad, "counted too many failures");
             Ok(())
         };
-        for step in steps {
+        for (turn, step) in steps.into_iter().enumerate() {
+            // No pause outlasts a turn.
+            let now = turn as i64 * 1000;
             let live: Vec<Arc<Entry>> = model.list("pods", None).into_iter().filter(|p| Pod::of(p.clone()).unwrap().active()).collect();
             match step {
-                Step::Run(most) => drop(run(&model, most)),
+                Step::Run(most) => {
+                    run(&model, most, now);
+                }
                 Step::End(at, well) => if let Some(pod) = live.get(at) {
                     model.edit("pods", &pod.key, json!({"status": {"phase": if well { "Succeeded" } else { "Failed" }}}));
                     ends.insert(pod.meta.uid.to_string(), well);
@@ -89,8 +93,8 @@ proptest! {
             check(&ends, &won)?;
         }
         // Left in peace, it counts every one of them.
-        for _ in 0..60 {
-            if run(&model, usize::MAX) == 0 {
+        for turn in 100..160 {
+            if run(&model, usize::MAX, turn * 1000) == 0 {
                 break;
             }
             model.reap_pods();
