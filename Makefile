@@ -24,7 +24,7 @@ test: lint unit e2e ## Everything that must be green: format, lints, unit tests,
 
 unit: ## The tests beside the code.
 	@scripts/install.sh build run test
-	cargo test --locked --lib --bins
+	cargo test --locked --workspace --lib --bins
 
 e2e: tools ## The tests against the real binary, real containers and every stock kubectl and client found.
 	@scripts/install.sh build run test

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Puts the clients that the tests know into target/tools/: Python's kubernetes, Node's @kubernetes/client-node, and a program
-# written with Rust's kube crate: clients.sh [python] [node] [kube], without words all of them. One that cannot be had is named
-# in target/tools/missing-clients, and its test says so.
+# Puts the clients that the tests know into target/tools/: Python's kubernetes and Node's @kubernetes/client-node:
+# clients.sh [python] [node], without words both. One that cannot be had is named in target/tools/missing-clients, and its test
+# says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,21 +38,11 @@ node() {
   echo "$node_client" >"$home/version"
 }
 
-kube() {
-  # A failed build is a fault of ours unless the registry is out of reach.
-  if ! cargo fetch --locked --quiet; then
-    lacks kube "cargo could not fetch the kube crate"
-    return
-  fi
-  cargo build --locked --quiet --package kube-client-scenes
-  ln -sf ../debug/kube-client-scenes "$tools/kube-client-scenes"
-}
-
-[ $# -gt 0 ] || set -- python node kube
+[ $# -gt 0 ] || set -- python node
 for client; do
   sed -i "/^$client: /d" "$missing"
   case $client in
-    python | node | kube) "$client" ;;
-    *) echo "$client is none of python, node, kube" >&2; exit 2 ;;
+    python | node) "$client" ;;
+    *) echo "$client is none of python, node" >&2; exit 2 ;;
   esac
 done
