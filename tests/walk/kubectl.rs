@@ -13,6 +13,7 @@ const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_by_kubectl() {
+    let _turn = super::TURN.lock().await;
     let all = resources(&admin()).await;
     tokio::task::spawn_blocking(move || {
         let kubectl = server().kubectl(newest(), "by-kubectl");

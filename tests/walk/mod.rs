@@ -21,6 +21,9 @@ const VIEWS: [&str; 2] = ["autoscaling/v1 horizontalpodautoscalers", "events.k8s
 const AT_ONCE: usize = 4;
 
 /// The server that the tests share.
+/// The two walks use the same names: one after the other.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 fn server() -> &'static Cluster {
     static SERVER: OnceLock<Cluster> = OnceLock::new();
     extern "C" fn stop() {
@@ -136,6 +139,7 @@ fn spoilt(case: &Case, good: &Value) -> Value {
 
 #[tokio::test]
 async fn every_kind_by_every_verb() {
+    let _turn = TURN.lock().await;
     let api = admin();
     api.post("/api/v1/namespaces", &json!({ "metadata": { "name": NAMESPACE } })).await.ok();
     let table: BTreeMap<&str, &Case> = cases().into_iter().map(|case| (case.of, case)).collect();

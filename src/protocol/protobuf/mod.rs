@@ -81,7 +81,7 @@ fn decode(fields: &'static [Field], bytes: &[u8], depth: usize, into: &mut Map<S
                 decode(message, inner, depth + 1, into)?;
             }
             Shape::One => {
-                if let Some(value) = value_of(field, &piece, depth)? {
+                if let Some(value) = value_of(field, &piece, depth)?.filter(|v| !left_out(field.name, v)) {
                     into.insert(field.name.into(), value);
                 }
             }
@@ -106,6 +106,37 @@ fn decode(fields: &'static [Field], bytes: &[u8], depth: usize, into: &mut Map<S
         }
     }
     Ok(())
+}
+
+/// Flags and numbers that are plain in Go: the wire always has them, and JSON leaves them out when they say nothing. Others are
+/// pointers, and there only when somebody set them.
+const PLAIN: &[&str] = &[
+    "failureThreshold",
+    "generation",
+    "globalDefault",
+    "healthCheckNodePort",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "initialDelaySeconds",
+    "minReadySeconds",
+    "nodePort",
+    "observedGeneration",
+    "paused",
+    "periodSeconds",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "stdin",
+    "stdinOnce",
+    "successThreshold",
+    "tty",
+    "unschedulable",
+];
+
+/// Whether Go would have left this out of JSON.
+fn left_out(name: &str, value: &Value) -> bool {
+    (*value == Value::Bool(false) || value.as_u64() == Some(0)) && PLAIN.binary_search(&name).is_ok()
 }
 
 /// A field's value; nothing for what Go leaves out of JSON: empty strings and zero times.
@@ -245,6 +276,18 @@ mod tests {
         });
         assert_eq!(to_json(&body).unwrap(), expected);
         assert_eq!(to_json(b"{}"), Err(ProtobufError::NoMagic));
+    }
+
+    /// A pod template in protobuf must come out as the same template in JSON does, or every rollout made by it is a new one.
+    #[test]
+    fn flags_that_say_nothing_are_left_out() {
+        assert!(PLAIN.is_sorted());
+        let container = [field(1, b"c"), vec![16 << 3 & 0x7f | 0x80, 1, 0], vec![18 << 3 & 0x7f | 0x80, 1, 0]].concat();
+        let spec = [field(2, &container), vec![11 << 3, 0], vec![12 << 3, 0]].concat();
+        let types = [field(1, b"v1"), field(2, b"Pod")].concat();
+        let body = [MAGIC.to_vec(), field(1, &types), field(2, &field(2, &spec))].concat();
+        let pod = to_json(&body).unwrap();
+        assert_eq!(pod["spec"], json!({ "containers": [{ "name": "c" }] }));
     }
 
     #[test]
