@@ -46,7 +46,7 @@ fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     assert_eq!(kubectl.json("get secret bread")["data"]["recipe"], "c2VjcmV0IHJ5ZQ==");
 
     // What the server would refuse leaves the release as it is.
-    let refused = helm(&format!("upgrade bread {} --set degrees=9999 --timeout 15s", file("chart").display())).refused();
+    let refused = helm(&format!("upgrade bread {} --set flour=rye,degrees=9999 --timeout 15s", file("chart").display())).refused();
     assert!(refused.contains("spec.degrees") && refused.contains("should be less than or equal to 500"), "{refused}");
 
     helm("rollback bread 1 --wait --timeout 15s").ok();

@@ -273,7 +273,8 @@ impl Walk<'_> {
 
     /// Kinds that controllers keep writing.
     fn is_busy(&self) -> bool {
-        matches!(self.resource.plural.as_str(), "nodes")
+        let busy = ["nodes", "deployments", "statefulsets", "daemonsets", "replicasets", "replicationcontrollers", "jobs", "cronjobs"];
+        busy.contains(&self.resource.plural.as_str()) || matches!(self.resource.plural.as_str(), "poddisruptionbudgets" | "endpoints")
     }
 
     async fn replace(&mut self) {

@@ -223,7 +223,11 @@ fn delete(entry: &Entry, job: &Child) -> Action {
         uid: job.entry.meta.uid.clone(),
         propagation: Propagation::Background,
         grace: None,
-        report: Some(Report { success: ("SuccessfulDelete", "Deleted job ".into()), failure: ("FailedDelete", "Deleted job: ".into()), ..report(entry) }),
+        report: Some(Report {
+            success: ("SuccessfulDelete", "Deleted job ".into()),
+            failure: ("FailedDelete", "Deleted job: ".into()),
+            ..report(entry)
+        }),
     })
 }
 
