@@ -159,7 +159,11 @@ impl Rollout<'_> {
     /// Scales every old set to nothing; true when something changes.
     pub fn empty_old(&mut self) -> bool {
         let old: Vec<usize> = self.old().filter(|at| self.size(*at) > 0).collect();
-        old.into_iter().fold(false, |changed, at| self.resize(at, 0) || changed)
+        let mut changed = false;
+        for at in old {
+            changed |= self.resize(at, 0);
+        }
+        changed
     }
 
     /// Whether pods of old sets are there still, those on their way out included.
