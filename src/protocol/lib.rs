@@ -2,7 +2,6 @@
 pub mod apply;
 pub mod authority;
 pub mod cel;
-pub mod cel_syntax;
 pub mod codec;
 pub mod discovery;
 pub mod interned;

@@ -5,10 +5,11 @@ use super::pod_security;
 use super::policies::Policies;
 use super::quota;
 use super::refusal::{is, is_part};
-use super::request::{Authorize, MastersOnly};
+use super::request::MastersOnly;
 use super::selection::{Plugin, Plugins};
 use super::webhooks::{ClusterServices, Hooks, ResolveService};
 use crate::actors::kinds::{Admission, Asked, Attributes, Operation};
+use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
 use crate::storage::{Change, Committer, Shelves};
 use futures_util::future::BoxFuture;
@@ -49,7 +50,7 @@ impl AdmissionChain {
     pub fn new(shelves: &Arc<Shelves>, committer: Committer, settings: AdmissionSettings) -> Self {
         AdmissionChain {
             policies: Policies::new(shelves.clone(), settings.authorizer.clone()),
-            hooks: Hooks::new(shelves.clone(), settings.services),
+            hooks: Hooks::new(shelves.clone(), settings.services, settings.authorizer.clone()),
             world: World::new(shelves),
             plugins: settings.plugins,
             authorizer: settings.authorizer,

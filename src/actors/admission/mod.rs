@@ -17,6 +17,6 @@ mod webhooks;
 mod tests;
 
 pub use chain::{AdmissionChain, AdmissionSettings};
-pub use request::{Access, Authorize, MastersOnly};
+pub use request::MastersOnly;
 pub use selection::{Plugin, Plugins, SelectionError};
 pub use webhooks::{ClusterServices, ResolveService};

@@ -55,7 +55,7 @@ fn explain(item: &Value, kind: &PatchErrorKind) -> PatchError {
     let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
     let (op, path) = (text("op"), text("path"));
     PatchError::Unprocessable(match kind {
-        PatchErrorKind::TestFailed => format!("testing value {path} failed: test failed"),
+        PatchErrorKind::TestFailed => return PatchError::TestFailed(path.into()),
         PatchErrorKind::InvalidFromPointer => {
             format!("{op} operation does not apply: doc is missing from path: {}: missing value", text("from"))
         }
