@@ -219,8 +219,14 @@ impl AdmissionChain {
 
 impl Admission for AdmissionChain {
     fn mutate(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
         match (a.operation, a.subresource) {
-            (Operation::Create, "") => self.mutate_new(a, object)?,
+            (Operation::Create, "") => {
+                if is(a, "", "pods") && self.on(Plugin::PodPreset) {
+                    warnings = plugins::pod_presets::mutate(a, object, &self.world);
+                }
+                self.mutate_new(a, object)?;
+            }
             (Operation::Update, "") if is(a, "", "pods") => {
                 if let Some(old) = old.filter(|_| self.on(Plugin::Priority)) {
                     plugins::priority::keep(object, old);
@@ -234,7 +240,7 @@ impl Admission for AdmissionChain {
             }
             _ => {}
         }
-        Ok(Vec::new())
+        Ok(warnings)
     }
 
     fn validate(&self, a: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
