@@ -138,6 +138,8 @@ impl fmt::Display for FieldError {
     }
 }
 
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
 impl ApiError {
     /// An error with no details.
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
@@ -168,8 +170,14 @@ impl ApiError {
     }
     /// The conflict of a stale `resourceVersion`.
     pub fn modified(group: &str, plural: &str, name: &str) -> Self {
-        Self::conflict(group, plural, name, "the object has been modified; please apply your changes to the latest version and try again")
+        Self::conflict(group, plural, name, MODIFIED)
     }
+
+    /// Whether this is [`ApiError::modified`].
+    pub fn is_modified(&self) -> bool {
+        self.code == 409 && self.message.ends_with(MODIFIED)
+    }
+
     /// `Pod "x" is invalid: …`, with a cause per finding.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let text = match errors {

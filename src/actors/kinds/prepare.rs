@@ -49,7 +49,7 @@ pub fn prepare_create(kind: &Kind, mut object: Value, now: &str, uid: &str, rand
     }
     (kind.rules.create)(&mut object);
     let mut errors = validation::object_meta(&object, kind.resource.namespaced, kind.rules.name);
-    errors.extend(kind.validate(&object));
+    errors.extend(kind.validate_create(&object));
     refuse(kind, &object, &errors)?;
     Ok(object)
 }
@@ -107,6 +107,9 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     }
     if matches!(part, Part::EphemeralContainers | Part::Resize) {
         errors.extend(kind.validate(&new));
+    }
+    if part == Part::Finalize {
+        errors.extend((kind.rules.validate_finalize)(&new));
     }
     if part == Part::Status {
         errors.extend(kind.validate_status(&new, old));

@@ -107,12 +107,30 @@ fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
     }
     let mut shown = object.clone();
     kind.default(&mut shown);
-    let errors = kind.validate(&shown);
+    let errors = kind.validate_create(&shown);
     if errors.is_empty() {
         return Ok(());
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
+/// A patch that changes nothing leaves the managers of the fields alone, too: a view's spelling of the same is no change.
+fn keep_managers(kind: &Kind, body: &mut Value, held: &Value) {
+    const MANAGERS: &str = "managedFields";
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        kind.default(&mut object);
+        if let Some(meta) = object["metadata"].as_object_mut() {
+            meta.remove(MANAGERS);
+        }
+        object
+    };
+    if plain(body) == plain(held)
+        && let (Some(meta), Some(managers)) = (body["metadata"].as_object_mut(), held["metadata"].get(MANAGERS))
+    {
+        meta.insert(MANAGERS.into(), managers.clone());
+    }
 }
 
 impl Gateway {
@@ -155,6 +173,7 @@ impl Gateway {
         let mut tries = TRIES;
         loop {
             tries -= 1;
+            let mut held = None;
             let (mut body, warnings, seen) = match &edit.body {
                 EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
@@ -164,14 +183,18 @@ impl Gateway {
                     let resource = &served.kind.resource;
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
-                    let held = viewed(&served.kind, &entry).parse();
-                    let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
-                    let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
+                    let shown = viewed(&served.kind, &entry).parse();
+                    let (body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
+                    let versioned = body["metadata"]["resourceVersion"] != shown["metadata"]["resourceVersion"];
+                    held = Some(stored.kind.read(&entry));
                     (body, warnings, (!versioned).then_some(entry.revision))
                 }
             };
             if edit.part != Part::Scale {
                 body = through.store(body).await?;
+                if let Some(held) = held {
+                    keep_managers(&stored.kind, &mut body, &held);
+                }
             }
             let body = match &edit.body {
                 EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
