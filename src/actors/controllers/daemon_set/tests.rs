@@ -72,8 +72,11 @@ fn pods_follow_labels_taints_and_nodes() {
     finish(&model, &mut bench, &mut controller);
     assert_eq!(on(&model), ["a", "b"]);
     let status = model.get(SHELF, &key("log")).unwrap().parse()["status"].clone();
-    assert_eq!(status, json!({"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2,
-        "updatedNumberScheduled": 2, "numberAvailable": 2, "observedGeneration": 1}));
+    assert_eq!(
+        status,
+        json!({"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2,
+        "updatedNumberScheduled": 2, "numberAvailable": 2, "observedGeneration": 1})
+    );
     let pod = model.list("pods", None)[0].parse();
     assert_eq!(pod["spec"]["tolerations"].as_array().unwrap().len(), 6);
     let hash = &model.list(REVISIONS, None)[0].parse()["metadata"]["labels"][POD_LABEL];
@@ -87,7 +90,11 @@ fn pods_follow_labels_taints_and_nodes() {
     // A taint that only keeps away lets the pod stay, but not come; a cordon does neither.
     let taints = |effect: &str| json!({"spec": {"taints": [{"key": "k", "effect": effect}]}});
     model.edit("nodes", &cluster("a"), taints("NoSchedule"));
-    model.edit("nodes", &cluster("c"), json!({"spec": {"unschedulable": true, "taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}}));
+    model.edit(
+        "nodes",
+        &cluster("c"),
+        json!({"spec": {"unschedulable": true, "taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}}),
+    );
     node(&model, "d", true);
     finish(&model, &mut bench, &mut controller);
     assert_eq!(on(&model), ["a", "c", "d"]);
@@ -105,7 +112,9 @@ fn pods_follow_labels_taints_and_nodes() {
 fn on_delete_leaves_old_pods() {
     let (model, mut controller) = (Model::default(), DaemonSets::default());
     let mut bench = Bench::new(&model, &mut controller);
-    ["a", "b"].map(|n| node(&model, n, true));
+    for name in ["a", "b"] {
+        node(&model, name, true);
+    }
     model.put(SHELF, daemon(json!({"type": "OnDelete"})));
     finish(&model, &mut bench, &mut controller);
     model.edit(SHELF, &key("log"), image("v2"));

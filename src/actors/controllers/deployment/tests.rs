@@ -74,7 +74,12 @@ impl<'a> Stage<'a> {
     fn images(&self) -> Vec<(String, i64)> {
         let sets = self.model.list(SETS, None).into_iter().map(|s| s.parse());
         let mut list: Vec<_> = sets
-            .map(|s| (s["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_string(), s["spec"]["replicas"].as_i64().unwrap()))
+            .map(|s| {
+                (
+                    s["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_string(),
+                    s["spec"]["replicas"].as_i64().unwrap(),
+                )
+            })
             .collect();
         list.sort();
         list
@@ -107,7 +112,10 @@ fn a_rollout_its_revisions_and_the_way_back() {
     let name = set["metadata"]["name"].as_str().unwrap();
     assert_eq!(set["metadata"]["labels"][HASH], name.strip_prefix("web-").unwrap());
     assert_eq!((&set["metadata"]["annotations"]["note"], &set["metadata"]["annotations"][REVISION]), (&json!("x"), &json!("1")));
-    assert_eq!(stage.condition("Progressing"), ("True".into(), "NewReplicaSetAvailable".into(), format!("ReplicaSet \"{name}\" has successfully progressed.")));
+    assert_eq!(
+        stage.condition("Progressing"),
+        ("True".into(), "NewReplicaSetAvailable".into(), format!("ReplicaSet \"{name}\" has successfully progressed."))
+    );
     assert_eq!(stage.condition("Available").2, "Deployment has minimum availability.");
     let mut status = done["status"].clone();
     status.as_object_mut().unwrap().remove("conditions");
@@ -205,7 +213,10 @@ fn a_taken_name_is_a_collision_and_a_stray_set_is_adopted() {
     stage.finish(10);
     assert_eq!(stage.object()["status"]["collisionCount"], 1);
     let stray = model.get(SETS, &key("stray")).unwrap();
-    assert_eq!((stray.meta.controller().map(|c| c.kind.to_string()), stray.parse()["spec"]["replicas"].as_i64()), (Some("Deployment".into()), Some(0)));
+    assert_eq!(
+        (stray.meta.controller().map(|c| c.kind.to_string()), stray.parse()["spec"]["replicas"].as_i64()),
+        (Some("Deployment".into()), Some(0))
+    );
 }
 
 fn pods_of(model: &Model, test: impl Fn(&crate::protocol::light::PodLight) -> bool) -> i64 {

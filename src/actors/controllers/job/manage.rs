@@ -99,7 +99,8 @@ fn pause(facts: &Facts<'_>) -> Option<Duration> {
 fn rest(since: i64, failures: i64, now: i64) -> Option<Duration> {
     let doublings = u32::try_from((failures - 1).clamp(0, 20)).unwrap_or_default();
     let pause = FIRST_PAUSE.saturating_mul(1i64 << doublings).min(LONGEST_PAUSE);
-    let left = since.saturating_add(pause).saturating_sub(now);
+    // A clock that was set back does not make the pause longer.
+    let left = since.saturating_add(pause).saturating_sub(now).min(pause);
     u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
 }
 

@@ -37,7 +37,8 @@ fn images(model: &Model) -> Vec<String> {
 fn make_ready(model: &Model, count: usize) -> bool {
     let ended = model.list("pods", None).iter().any(|p| p.meta.deleting.is_some());
     model.reap_pods();
-    let pods: Vec<_> = model.list("pods", None).into_iter().filter(|e| matches!(&e.light, crate::protocol::light::Light::Pod(p) if !p.ready)).collect();
+    let pods: Vec<_> =
+        model.list("pods", None).into_iter().filter(|e| matches!(&e.light, crate::protocol::light::Light::Pod(p) if !p.ready)).collect();
     let ready = json!([{"type": "Ready", "status": "True", "lastTransitionTime": rfc3339(at(0))}]);
     for pod in pods.iter().take(count) {
         model.edit("pods", &pod.key, json!({"spec": {"nodeName": "n"}, "status": {"phase": "Running", "conditions": ready}}));
@@ -78,8 +79,11 @@ fn pods_come_one_by_one_with_their_identity_and_claims() {
     assert_eq!(names(&model), ["db-5", "db-6", "db-7"]);
     let status = model.get(SHELF, &key("db")).unwrap().parse()["status"].clone();
     let name = &*revision.key.name;
-    assert_eq!(status, json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "currentReplicas": 3, "updatedReplicas": 3,
-        "availableReplicas": 3, "currentRevision": name, "updateRevision": name}));
+    assert_eq!(
+        status,
+        json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "currentReplicas": 3, "updatedReplicas": 3,
+        "availableReplicas": 3, "currentRevision": name, "updateRevision": name})
+    );
     assert!(model.events().iter().any(|e| e.message == "create Pod db-6 in StatefulSet db successful") || model.events().is_empty());
 }
 
