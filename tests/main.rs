@@ -6,6 +6,7 @@ mod busybox;
 mod clients;
 mod cluster;
 mod crash;
+mod crash_walk;
 mod dashboard_browser;
 mod http_streams;
 mod https;

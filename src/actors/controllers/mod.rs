@@ -43,6 +43,8 @@ pub mod work_queue;
 pub mod world;
 
 #[cfg(test)]
+mod convergence;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -132,8 +132,7 @@ impl Family {
         }
     }
 
-    /// Adds the patch that makes `status` of `object` say `wanted` and nothing else, if it does not yet. A number that is
-    /// absent counts as 0.
+    /// Adds the patch that makes `status` of `object` say `wanted` and nothing else, if it does not yet.
     pub fn write_status(
         self,
         entry: &Entry,
@@ -143,9 +142,8 @@ impl Family {
         plan: &mut Plan,
     ) {
         let held = &object["status"];
-        let right = |field: &str, value: &Value| held[field] == *value || (held[field].is_null() && *value == json!(0));
         let mut patch: Map<String, Value> =
-            wanted.iter().filter(|(field, value)| !right(field, value)).map(|(f, v)| (f.clone(), v.clone())).collect();
+            wanted.iter().filter(|(field, value)| held[field] != **value).map(|(f, v)| (f.clone(), v.clone())).collect();
         let extra = held.as_object().into_iter().flatten().filter(|(field, _)| !wanted.contains_key(*field));
         patch.extend(extra.map(|(field, _)| (field.clone(), Value::Null)));
         if patch.is_empty() && annotations.is_empty() {

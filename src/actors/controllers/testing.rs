@@ -382,7 +382,7 @@ impl<'a> Bench<'a> {
 }
 
 pub fn mk_rs(name: &str, replicas: i64, app: &str) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "namespace": "default"},
+    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "namespace": "default", "labels": {"app": app}},
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": app}},
             "template": {"metadata": {"labels": {"app": app}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
 }

@@ -11,6 +11,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(super) use pods::node_of;
+
 use super::feed::Change;
 use super::index::Parts;
 use super::owned::Family;

@@ -82,7 +82,7 @@ fn pods_come_one_by_one_with_their_identity_and_claims() {
     assert_eq!(
         status,
         json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "currentReplicas": 3, "updatedReplicas": 3,
-        "availableReplicas": 3, "currentRevision": name, "updateRevision": name})
+        "availableReplicas": 3, "collisionCount": 0, "currentRevision": name, "updateRevision": name})
     );
     assert!(model.events().iter().any(|e| e.message == "create Pod db-6 in StatefulSet db successful") || model.events().is_empty());
 }
