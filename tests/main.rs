@@ -5,6 +5,7 @@ mod bench_smoke;
 mod busybox;
 mod clients;
 mod cluster;
+mod conformance_apps;
 mod crash;
 mod crash_walk;
 mod dashboard_browser;

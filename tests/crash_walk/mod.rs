@@ -1,7 +1,7 @@
 //! The server ends itself before its n-th write, is started again on the same data, and has to arrive where it would have arrived
 //! undisturbed; for every n, or for a few of them spread over the whole.
 //!
-//! `IMPRESARIO_CRASH_WALK=all` walks through all of them. No node is needed: the test plays one through the API.
+//! `IMPRESARIO_CRASH_WALK=all` walks through all of them, a number plays that one place. No node is needed: the test plays one through the API.
 mod kubelet;
 mod scenes;
 mod shape;
@@ -60,7 +60,12 @@ fn a_foreground_cascade() {
 /// Plays a scene undisturbed, then with an end before each chosen write.
 fn walk(scene: &Scene) {
     let (wanted, writes, _) = play(scene, u64::MAX, None);
-    let all = std::env::var("IMPRESARIO_CRASH_WALK").is_ok_and(|w| w == "all");
+    let asked = std::env::var("IMPRESARIO_CRASH_WALK").unwrap_or_default();
+    if let Ok(place) = asked.parse() {
+        assert!(play(scene, place, Some(&wanted)).2, "the scene is over before write {place}");
+        return;
+    }
+    let all = asked == "all";
     let step = if all { 1 } else { (writes / SAMPLES).max(1) };
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| u64::from(d.subsec_nanos()));
     let mut place = if all { 1 } else { 1 + seed % step };

@@ -86,6 +86,13 @@ mod tests {
         let one = template_hash(&json!({"a": 1, "b": [true, null, "x"]}), 0);
         assert_eq!(one, template_hash(&json!({"b": [true, null, "x"], "a": 1, "c": null}), 0));
         assert_ne!(one, template_hash(&json!({"a": 1, "b": [true, null, "x"]}), 1));
+        // FNV-1 of `1` and then `0`, the count.
+        let mut number = 0x811c_9dc5_u32;
+        for byte in *b"10" {
+            number = number.wrapping_mul(0x0100_0193) ^ u32::from(byte);
+        }
+        assert_eq!(revision_hash(&json!(1), 0), spelled(number));
+        assert_eq!(revision_hash(&json!("<"), 0), revision_hash(&json!("<"), 0));
         assert!(one.len() <= 10 && one.bytes().all(|b| SAFE.contains(&b)), "{one}");
     }
 }

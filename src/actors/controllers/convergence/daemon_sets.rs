@@ -79,13 +79,19 @@ proptest! {
             }
             let places = suited(&model);
             let served = |model: &Model| {
-                let working: BTreeSet<String> = owned(model).iter().filter(|p| p.active() && p.light.ready).map(node_of).collect();
+                let working: BTreeSet<String> = owned(model).iter().filter(|p| works(p)).map(node_of).collect();
                 i64::try_from(working.intersection(&places).count()).unwrap()
             };
+            // A pod that does not work is replaced whatever surge says, as upstream; others are doubled as far as it allows.
+            let newest = last.clone();
             let crowded = |model: &Model| {
-                let mut on: BTreeMap<String, i64> = BTreeMap::new();
-                owned(model).iter().filter(|p| p.active()).for_each(|p| *on.entry(node_of(p)).or_default() += 1);
-                on.iter().filter(|(name, _)| places.contains(*name)).map(|(_, n)| (n - 1).max(0)).sum::<i64>()
+                let mut on: BTreeMap<String, (i64, bool)> = BTreeMap::new();
+                for pod in owned(model).iter().filter(|p| p.active()) {
+                    let place = on.entry(node_of(pod)).or_default();
+                    place.0 += 1;
+                    place.1 |= works(pod) && image_of(pod) != newest;
+                }
+                on.iter().filter(|(name, (_, served))| *served && places.contains(*name)).map(|(_, (n, _))| n - 1).sum::<i64>()
             };
             let all = i64::try_from(places.len()).unwrap();
             let (least, most) = (served(&model).min(all - unavailable), crowded(&model).max(surge));

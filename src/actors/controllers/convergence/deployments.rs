@@ -92,7 +92,7 @@ proptest! {
             let tally = |model: &Model| {
                 let sets = model.list("replicasets.apps", None);
                 let asked: i64 = sets.iter().map(|s| s.parse()["spec"]["replicas"].as_i64().unwrap()).sum();
-                (asked, count(&owned(model), |p| p.active() && p.light.ready))
+                (asked, count(&owned(model), works))
             };
             let (all, ready) = tally(&model);
             let (most, least) = (all.max(wanted + surge), ready.min(wanted - unavailable));

@@ -50,6 +50,11 @@ fn owned(model: &Model) -> Vec<Pod> {
     pods(model).into_iter().filter(|pod| pod.entry.meta.controller().is_some()).collect()
 }
 
+/// Alive, ready, and not let go by somebody's hand.
+fn works(pod: &Pod) -> bool {
+    pod.active() && pod.light.ready && pod.entry.meta.label("app") != Some("stray")
+}
+
 fn condition(truth: &str, now: i64) -> Value {
     json!([{"type": "Ready", "status": truth, "lastTransitionTime": rfc3339(at(now))}])
 }

@@ -38,9 +38,8 @@ type Line = BTreeMap<i64, (String, bool, bool)>;
 
 fn line(model: &Model) -> Line {
     let number = |pod: &Pod| pod.entry.key.name.strip_prefix("db-").and_then(|n| n.parse().ok());
-    let works = |pod: &Pod| pod.active() && pod.light.ready;
     let of = |pod: &Pod| (pod.entry.meta.uid.to_string(), works(pod), pod.entry.meta.deleting.is_some());
-    owned(model).iter().filter_map(|pod| Some((number(pod)?, of(pod)))).collect()
+    pods(model).iter().filter_map(|pod| Some((number(pod)?, of(pod)))).collect()
 }
 
 /// What one plan of an ordered set may have done to its line.

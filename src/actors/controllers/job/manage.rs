@@ -205,3 +205,17 @@ fn report(facts: &Facts<'_>, success: (&'static str, &'static str), failure: (&'
     let (success, failure) = ((success.0, success.1.into()), (failure.0, failure.1.into()));
     Report { regarding, component: "job-controller", success, failure }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_no_clock_makes_them_longer() {
+        let cases =
+            [(100, 1, 100, Some(10)), (100, 3, 120, Some(20)), (100, 99, 100, Some(600)), (100, 1, 110, None), (5000, 1, 100, Some(10))];
+        for (since, failures, now, want) in cases {
+            assert_eq!(rest(since, failures, now).map(|d| d.as_secs()), want, "{since} {failures} {now}");
+        }
+    }
+}

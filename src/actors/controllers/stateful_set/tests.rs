@@ -138,6 +138,27 @@ fn on_delete_waits_and_condemned_claims_go_with_their_pods() {
     assert_eq!(names(&model), ["db-0"]);
 }
 
+#[test]
+fn a_claim_that_goes_with_its_old_pod_is_not_given_to_the_new_one() {
+    let model = Model::default();
+    let mut bench = Bench::new(&model, &mut StatefulSets);
+    let more = json!({"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Delete"},
+        "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {}}]});
+    model.put(SHELF, set(2, more));
+    finish(&model, &mut bench);
+    model.edit(SHELF, &key("db"), json!({"spec": {"replicas": 1}}));
+    finish(&model, &mut bench);
+    assert_eq!(names(&model), ["db-0"]);
+    // Up again before the collector has taken the claim: it is waited for.
+    model.edit(SHELF, &key("db"), json!({"spec": {"replicas": 2}}));
+    finish(&model, &mut bench);
+    assert_eq!(names(&model), ["db-0"]);
+    model.delete_now("persistentvolumeclaims", &key("d-db-1"), Propagation::Background);
+    finish(&model, &mut bench);
+    assert_eq!(names(&model), ["db-0", "db-1"]);
+    assert!(model.get("persistentvolumeclaims", &key("d-db-1")).is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
