@@ -152,6 +152,8 @@ impl Family {
         if plan.why.is_empty() {
             plan.why = format!("{} {}: status {}", self.kind, entry.key, Value::Object(patch.clone()));
         }
+        // The list of conditions is replaced whole: nobody's may be lost.
+        let expect_revision = patch.contains_key("conditions").then_some(entry.revision);
         let mut body = json!({ "status": patch });
         if !annotations.is_empty() {
             body["metadata"] = json!({ "annotations": annotations });
@@ -162,7 +164,7 @@ impl Family {
             uid: Some(entry.meta.uid.clone()),
             subresource: Some("status"),
             patch: body,
-            expect_revision: None,
+            expect_revision,
         }));
     }
 }
