@@ -7,7 +7,7 @@ use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::{Kinds, NODE_PORTS, ServiceAddresses};
+use crate::actors::kinds::{Kind, Kinds, NODE_PORTS, ServiceAddresses};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::Config;
@@ -27,6 +27,7 @@ use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
 use crate::storage::{Committer, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -159,20 +160,16 @@ fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves
     let keys = SealingKeys::open_or_create(&data_dir.join("pki")).map_err(CliError::usage)?;
     let store = RedbStore::open(&data_dir.join("store.redb")).map_err(CliError::usage)?;
     let store: Box<dyn Store> = Box::new(SealedStore::new(store, keys, ENCRYPTED));
-    Committer::start(store, light_of).map_err(CliError::usage)
+    Committer::start(store, lights()).map_err(CliError::usage)
 }
 
-/// The light index of a stored object, when its kind has one.
-fn light_of(shelf: &str, body: &[u8]) -> Light {
-    let kind = match shelf {
-        // Kinds without an index are not even parsed.
-        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => {
-            crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf)
-        }
-        _ => None,
-    };
-    match (kind, serde_json::from_slice::<Value>(body)) {
-        (Some(kind), Ok(object)) => (kind.rules.light)(&object),
+/// Makes the light index of stored objects, for every kind that has one; objects of others are not even parsed.
+fn lights() -> impl Fn(&str, &[u8]) -> Light + Send + 'static {
+    let indexed = |kind: &&'static Kind| kind.view.is_none() && !matches!((kind.rules.light)(&Value::Null), Light::None);
+    let kinds: HashMap<String, &'static Kind> =
+        crate::actors::kinds::all().into_iter().filter(indexed).map(|kind| (kind.shelf(), kind)).collect();
+    move |shelf, body| match (kinds.get(shelf), kinds.contains_key(shelf).then(|| serde_json::from_slice::<Value>(body))) {
+        (Some(kind), Some(Ok(object))) => (kind.rules.light)(&object),
         _ => Light::None,
     }
 }
@@ -291,4 +288,21 @@ fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {
         map_keys: &rule.list_map_keys,
         map_type: extension("x-kubernetes-map-type"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A restarted server must know of its objects what the one that wrote them knew.
+    #[test]
+    fn objects_that_are_loaded_have_the_index_that_they_were_written_with() {
+        let light = lights();
+        for kind in crate::actors::kinds::all().into_iter().filter(|kind| kind.view.is_none()) {
+            let object =
+                json!({"kind": kind.resource.kind, "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "nodeName": "n"}});
+            let (loaded, written) = (light(&kind.shelf(), object.to_string().as_bytes()), (kind.rules.light)(&object));
+            assert_eq!(format!("{loaded:?}"), format!("{written:?}"), "{}", kind.shelf());
+        }
+    }
 }

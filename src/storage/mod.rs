@@ -7,6 +7,7 @@ pub mod pki;
 mod batch;
 pub mod change;
 pub mod committer;
+mod failpoint;
 pub mod history;
 pub mod hub;
 mod isolate;

@@ -22,6 +22,8 @@ pub mod labels;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
+pub mod node_ttl;
+pub mod node_zones;
 pub mod owned;
 pub mod plan;
 pub mod pod_gc;
@@ -34,11 +36,14 @@ pub mod service_account;
 pub mod share;
 mod start;
 pub mod stateful_set;
+pub mod steady;
 pub mod storage_protection;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;
 
+#[cfg(test)]
+mod convergence;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
