@@ -2,6 +2,7 @@
 use super::CliError;
 use super::admin::{admin_token, write_private};
 use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
+use crate::actors::aggregation::Aggregation;
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
@@ -20,11 +21,11 @@ use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
-use crate::http::proxy::Proxy;
+use crate::http::proxy::{Aggregator, Proxy};
 use crate::protocol::light::Light;
 use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
-use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
+use crate::storage::pki::{FRONT_PROXY_NAME, Pki, PkiConfig, SealingKeys};
 use crate::storage::{Committer, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -69,7 +70,8 @@ impl Server {
         let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
-        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access));
+        let aggregation = Aggregation::new(&plane.kinds.shelves, pki.front_proxy().clone());
+        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane, &aggregation), access));
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -81,13 +83,15 @@ impl Server {
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
-        let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
+        aggregation.remote.dial_by(Arc::new(Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone()))));
+        let listener = listen(config, data_dir, &pki, &plane, Aggregator::new(aggregation.clone()), gateway, mesh.clone()).await?;
         let settings = ControllerSettings {
             pod_cidr,
             ca: pki.ca_pem().to_string(),
             heartbeats: heartbeats.clone(),
             pki: pki.clone(),
-            bootstrap: bootstrap_settings(config, listener.address),
+            aggregation,
+            bootstrap: bootstrap_settings(config, &pki, listener.address),
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let url = format!("https://{}", reachable(listener.address));
@@ -123,12 +127,15 @@ async fn keep_certificates(pki: Arc<Pki>) {
 }
 
 /// What the cluster keeps in place, and where its service `kubernetes` leads.
-fn bootstrap_settings(config: &Config, listening: SocketAddr) -> controllers::bootstrap::Settings {
+fn bootstrap_settings(config: &Config, pki: &Pki, listening: SocketAddr) -> controllers::bootstrap::Settings {
     controllers::bootstrap::Settings {
         service_range: config.network.service_cidr.to_string(),
         service_address: config.network.service_cidr.nth(1),
         api_addresses: vec![reachable(listening).ip()],
         api_port: listening.port(),
+        client_ca: pki.ca_pem().into(),
+        request_header_ca: pki.front_proxy().ca_pem().into(),
+        request_header_name: FRONT_PROXY_NAME.into(),
     }
 }
 
@@ -209,10 +216,10 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
     Ok(Access { authenticator, authorizer, tokens })
 }
 
-fn documents(config: &Config, plane: &ControlPlane) -> Documents {
+fn documents(config: &Config, plane: &ControlPlane, aggregation: &Arc<Aggregation>) -> Documents {
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     let server_address = format!("{}:{}", config.api.address, config.api.port);
-    Documents::new(plane.kinds.clone(), list_rule, server_address, health)
+    Documents::new(plane.kinds.clone(), list_rule, server_address, health).with_aggregation(aggregation.clone())
 }
 
 async fn listen(
@@ -220,13 +227,15 @@ async fn listen(
     data_dir: &Path,
     pki: &Arc<Pki>,
     plane: &ControlPlane,
+    aggregator: Aggregator,
     gateway: Arc<Gateway>,
     mesh: Arc<MeshServer>,
 ) -> Result<Listener, CliError> {
     let stop = CancellationToken::new();
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
-        proxy: Proxy::new(gateway.clone()),
+        proxy: Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone())),
+        aggregator,
         overload: Overload::default(),
         audit: open_audit(config, data_dir)?,
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),

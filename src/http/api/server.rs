@@ -10,7 +10,7 @@ use crate::http::dashboard::Dashboard;
 use crate::http::listener::PeerInfo;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
-use crate::http::proxy::Proxy;
+use crate::http::proxy::{Aggregator, Proxy};
 use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
 use crate::protocol::table::Encoding;
@@ -28,6 +28,7 @@ pub struct ServerState {
     pub gateway: Arc<Gateway>,
     pub pods: PodStreams,
     pub proxy: Proxy,
+    pub aggregator: Aggregator,
     pub dashboard: Dashboard,
     pub overload: Overload,
     pub audit: Option<Audit>,
@@ -78,6 +79,14 @@ async fn answer(
     if let Some(audit) = &state.audit {
         *record = audit.begin(&user, audited(&request, &path)?);
     }
+    if let Some(route) = state.aggregator.route(request.path()) {
+        authorize(&state, &user, &request, &path)?;
+        let response = state.aggregator.serve(&request, payload, &user, &route).await;
+        if let Some(record) = record {
+            record.started(response.status().as_u16());
+        }
+        return Ok(response);
+    }
     if let RequestPath::Resource(target) = &path
         && (PodStreams::owns(target) || Proxy::owns(target))
     {
@@ -90,7 +99,7 @@ async fn answer(
             access.authorize(&user, &Action::resource("create", target, &query))?;
         }
         let response = match Proxy::owns(target) {
-            true => state.proxy.serve(&request, payload, target, &state.pods).await?,
+            true => state.proxy.serve(&request, payload, target).await?,
             false => state.pods.serve(&request, payload, &query, target, &state.stop).await?,
         };
         if let Some(record) = record {
@@ -121,6 +130,19 @@ async fn answer(
                 record.started(200);
             }
             Ok(watching(*stream, state.stop.clone(), record))
+        }
+    }
+}
+
+/// The rights to what somebody else answers.
+fn authorize(state: &ServerState, user: &User, request: &HttpRequest, path: &RequestPath) -> Result<(), ApiError> {
+    let method = request.method().as_str();
+    match path {
+        RequestPath::Other => state.gateway.access.authorize(user, &Action::path(method, request.path())),
+        RequestPath::Resource(target) => {
+            let query = Query::parse(request.query_string())?;
+            let verb = gateway::verb_of(method, target, &query)?;
+            state.gateway.access.authorize(user, &Action::resource(verb, target, &query))
         }
     }
 }

@@ -1,13 +1,17 @@
 //! `pods/<name>/proxy` and `services/<name>/proxy`: HTTP through to a pod, over the connection that its node dialled.
+mod aggregate;
 mod backend;
 mod forward;
-mod tls;
+
+pub use aggregate::Aggregator;
 
 use super::api::{Gateway, Target};
 use super::pods::PodStreams;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::Entry;
+use crate::actors::aggregation::{Dial, Duplex};
+use async_trait::async_trait;
 use actix_web::{HttpRequest, HttpResponse, web};
 use backend::{Backend, Named, pod_port, service_backend};
 use std::sync::Arc;
@@ -16,11 +20,12 @@ use tokio::net::TcpStream;
 /// Forwards requests to what runs in the cluster.
 pub struct Proxy {
     gateway: Arc<Gateway>,
+    pods: PodStreams,
 }
 
 impl Proxy {
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Proxy { gateway }
+    pub fn new(gateway: Arc<Gateway>, pods: PodStreams) -> Self {
+        Proxy { gateway, pods }
     }
 
     /// Whether a path is one of those that are forwarded.
@@ -34,7 +39,6 @@ impl Proxy {
         request: &HttpRequest,
         payload: web::Payload,
         target: &Target,
-        pods: &PodStreams,
     ) -> Result<HttpResponse, ApiError> {
         let named = Named::parse(&target.name)?;
         let backend = match target.resource.as_str() {
@@ -57,11 +61,11 @@ impl Proxy {
             }
             return Ok(HttpResponse::MovedPermanently().insert_header(("Location", location)).finish());
         }
-        let onward = forward::Onward { prefix, path: if rest.is_empty() { "/" } else { rest }, host: backend.host(), scheme: named.scheme };
+        let onward = forward::Onward { prefix, path: if rest.is_empty() { "/" } else { rest }, host: backend.host(), scheme: named.scheme, identity: None };
         let unreachable = |e: String| ApiError::unavailable(format!("error trying to reach service: {e}"));
         match &backend {
             Backend::Pod { entry, port } => {
-                let stream = pods.dial(entry, *port).await?;
+                let stream = self.pods.dial(entry, *port).await?;
                 forward::forward(request, payload, stream, &onward).await.map_err(unreachable)
             }
             Backend::Address(address) => {
@@ -85,6 +89,30 @@ impl Proxy {
     fn entry(&self, plural: &str, namespace: &str, name: &str) -> Result<Arc<Entry>, ApiError> {
         let found = self.gateway.kinds.find("", plural).and_then(|s| s.shelf.snapshot().get(&ObjectKey::new(namespace, name)).cloned());
         found.ok_or_else(|| ApiError::not_found("", plural, name))
+    }
+}
+
+#[async_trait]
+impl Dial for Proxy {
+    /// Through the pod's node where there is a pod; straight to the address where the endpoints are somebody else's.
+    async fn dial(&self, namespace: &str, service: &str, port: u16) -> Result<Box<dyn Duplex>, String> {
+        let entry = self.entry("services", namespace, service).map_err(|e| e.message)?;
+        let object = entry.parse();
+        let straight = |e: std::io::Error| format!("dial tcp: {e}");
+        if object["spec"]["type"] == "ExternalName" {
+            let host = object["spec"]["externalName"].as_str().unwrap_or_default();
+            return Ok(Box::new(TcpStream::connect((host, port)).await.map_err(straight)?));
+        }
+        let port = port.to_string();
+        let named = Named { scheme: "https", name: service, port: &port };
+        match self.service(namespace, &named).map_err(|e| e.message)? {
+            Backend::Pod { entry, port } => Ok(Box::new(self.pods.dial(&entry, port).await.map_err(|e| e.message)?)),
+            Backend::Address(address) => {
+                let stream = TcpStream::connect(address).await.map_err(|e| format!("dial tcp {address}: {e}"))?;
+                let _ = stream.set_nodelay(true);
+                Ok(Box::new(stream))
+            }
+        }
     }
 }
 
