@@ -1,7 +1,10 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
+mod aggregation;
 pub mod client;
+mod conversion;
 mod custom;
+mod extension;
 mod hostile;
 mod lists;
 mod objects;

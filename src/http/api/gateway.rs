@@ -113,8 +113,8 @@ impl Gateway {
         }
         let call = Call { served: &served, request, query, target: &target, user };
         let reply = match verb {
-            "get" => self.get(&served, request, query, &target).map(Reply::Whole),
-            "list" => self.list(&served, request, query, &target).map(Reply::Whole),
+            "get" => self.get(&served, request, query, &target).await.map(Reply::Whole),
+            "list" => self.list(&served, request, query, &target).await.map(Reply::Whole),
             "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
             "create" => self.create(&call).await.map(Reply::Whole),
             "update" => self.update(&call).await.map(Reply::Whole),

@@ -31,6 +31,11 @@ impl Reading {
         !self.alone || self.defaults.is_some()
     }
 
+    /// Whether somebody else has to be asked to convert objects.
+    pub fn asks(&self) -> bool {
+        !self.converter.is_renaming()
+    }
+
     /// Whether objects are stored in this version.
     pub fn is_storage(&self) -> bool {
         self.api_version == self.storage
