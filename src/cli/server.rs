@@ -11,10 +11,11 @@ use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::{Kinds, NODE_PORTS, ServiceAddresses};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
-use crate::config::Config;
+use crate::config::{Api, Config};
 use crate::http::api::{Documents, Gateway, Health, ServerState, app};
-use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
+use crate::http::audit::{Audit, FileSettings, Policy, Sinks, WebhookSettings};
 use crate::http::auth::oidc::Provider;
+use crate::http::auth::webhook::{AccessWebhook, Caller, Lifetimes, TokenWebhook, Webhooks};
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
@@ -32,6 +33,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A running server.
@@ -211,9 +213,35 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
     for provider in &providers {
         tokio::spawn(provider.clone().keep_keys());
     }
-    let authenticator =
-        Authenticator::new(users).with_accounts(tokens.clone()).with_bootstrap_tokens(shelves.shelf("secrets")).with_providers(providers);
-    Ok(Access { authenticator, authorizer, tokens })
+    let webhooks = webhooks(&config.api)?;
+    if let Some(access) = &webhooks.access {
+        authorizer.ask_elsewhere(access.clone());
+    }
+    let authenticator = Authenticator::new(users)
+        .with_accounts(tokens.clone())
+        .with_bootstrap_tokens(shelves.shelf("secrets"))
+        .with_providers(providers)
+        .with_webhook(webhooks.tokens.clone());
+    Ok(Access { authenticator, authorizer, tokens, webhooks })
+}
+
+/// The servers that know users and rights, as far as the cluster file names any.
+fn webhooks(api: &Api) -> Result<Webhooks, CliError> {
+    let caller = |field: &str, path: &Path| -> Result<Option<Caller>, CliError> {
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        Caller::from_kubeconfig(path).map(Some).map_err(|e| CliError::usage(format!("{field}: {e}")))
+    };
+    let (known, allowed) = (&api.authentication_webhook, &api.authorization_webhook);
+    let life =
+        Lifetimes { authorized: Duration::from_secs(allowed.authorized_ttl), unauthorized: Duration::from_secs(allowed.unauthorized_ttl) };
+    let tokens = caller("api.authenticationWebhook.kubeconfig", &known.kubeconfig)?;
+    let access = caller("api.authorizationWebhook.kubeconfig", &allowed.kubeconfig)?;
+    Ok(Webhooks {
+        tokens: tokens.map(|c| Arc::new(TokenWebhook::new(c, &known.version, Duration::from_secs(known.cache_ttl)))),
+        access: access.map(|c| Arc::new(AccessWebhook::new(c, &allowed.version, life))),
+    })
 }
 
 fn documents(config: &Config, plane: &ControlPlane, aggregation: &Arc<Aggregation>) -> Documents {
@@ -268,6 +296,14 @@ fn open_audit(config: &Config, data_dir: &Path) -> Result<Option<Audit>, CliErro
     let mut sinks = Sinks::default();
     let file = FileSettings { path, max_bytes: settings.max_size.max(1) * 1024 * 1024, backups: settings.backups };
     sinks.add_file(file).map_err(|e| CliError::usage(format!("api.audit.file: {shown}: {e}")))?;
+    if !settings.webhook.as_os_str().is_empty() {
+        let told = |e: String| CliError::usage(format!("api.audit.webhook: {e}"));
+        let caller = Caller::from_kubeconfig(&settings.webhook).map_err(|e| told(e.to_string()))?;
+        // A runtime of its own: the last events are posted while the server's is about to end.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| told(e.to_string()))?;
+        let post = Box::new(move |body: Vec<u8>| runtime.block_on(caller.post(body)).map(|_| ()));
+        sinks.add_webhook(WebhookSettings { post }).map_err(|e| told(e.to_string()))?;
+    }
     Ok(Some(Audit::new(policy, sinks)))
 }
 

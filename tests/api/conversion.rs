@@ -21,7 +21,8 @@ fn convert(asked: &Asked, calls: &AtomicUsize, broken: &AtomicBool, sent: &Mutex
     for object in &mut objects {
         object["apiVersion"] = to.as_str().into();
         if to.ends_with("/v2") {
-            let (host, port) = object["hostPort"].as_str().and_then(|h| h.split_once(':')).map(|(h, p)| (h.to_string(), p.to_string())).expect("v1");
+            let (host, port) =
+                object["hostPort"].as_str().and_then(|h| h.split_once(':')).map(|(h, p)| (h.to_string(), p.to_string())).expect("v1");
             object.as_object_mut().expect("an object").remove("hostPort");
             (object["host"], object["port"]) = (host.into(), port.into());
         } else {
@@ -95,7 +96,7 @@ async fn every_version_shows_every_object() {
     assert_eq!((&made["host"], &made["apiVersion"]), (&json!("example.com"), &json!("conv.example.com/v2")));
     assert_eq!(api.get(&format!("{}/new", path("v1"))).await.ok()["hostPort"], "example.com:443");
     let patched = api.patch(&format!("{}/old", path("v2")), "merge", &json!({ "port": "81" })).await.ok();
-    assert_eq!((&patched["host"], &patched["port"]), (&json!("localhost"), &json!("81")));
+    assert_eq!((&patched["host"], &patched["port"]), (&json!("localhost"), &json!("81")), "{patched}");
     assert_eq!(api.get(&format!("{}/old", path("v1"))).await.ok()["hostPort"], "localhost:81");
 
     // The stored version changes; what lies there is of both, and a list asks once for those that need it.

@@ -52,7 +52,12 @@ pub fn own_address() -> std::net::IpAddr {
 
 impl Extension {
     /// Serves under `names`. With `clients` (PEM), only who shows a certificate of that CA is heard.
-    pub async fn start(address: &str, names: &[&str], clients: &str, answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        address: &str,
+        names: &[&str],
+        clients: &str,
+        answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
         let (tls, ca) = tls(names, clients);
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -65,7 +70,8 @@ impl Extension {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
                     while let Some(asked) = read(&mut stream).await {
                         let (status, body) = answer(&asked);
-                        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+                        let head =
+                            format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
                         if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
                             return;
                         }

@@ -8,6 +8,7 @@ mod extension;
 mod hostile;
 mod lists;
 mod objects;
+mod outside;
 mod races;
 mod refusals;
 mod removed;

@@ -4,6 +4,7 @@ mod chain;
 pub mod derived;
 mod expressions;
 mod matching;
+pub mod notes;
 mod plugins;
 mod pod_security;
 mod policies;

@@ -82,10 +82,7 @@ impl Aggregation {
     /// Deletes what one server has in a namespace; answers what is left, or what went wrong.
     async fn clear_at(&self, route: &Route, namespace: &str) -> Vec<String> {
         let discovered = self.findings().get(&route.name).and_then(|f| f.discovered.clone());
-        let account = User::new(
-            CONTROLLER,
-            ["system:serviceaccounts".to_string(), "system:serviceaccounts:kube-system".to_string()],
-        );
+        let account = User::new(CONTROLLER, ["system:serviceaccounts".to_string(), "system:serviceaccounts:kube-system".to_string()]);
         let mut left = Vec::new();
         for resource in discovered.iter().flat_map(|d| &d.resources).filter(|r| is_cleared(r)) {
             let name = resource["name"].as_str().unwrap_or_default();

@@ -87,7 +87,22 @@ fn escaped(key: &str) -> String {
     let mut out = String::with_capacity(key.len());
     for byte in key.to_ascii_lowercase().bytes() {
         match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => {
+            b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'!'
+            | b'#'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~' => {
                 out.push(char::from(byte));
             }
             other => _ = write!(out, "%{other:02X}"),

@@ -111,9 +111,7 @@ impl Documents {
                 },
             )?),
             ["api", version] => plain(discovery::api_resource_list(resources(), "", version), request),
-            ["apis", group] => {
-                plain(discovery::add_to_group(discovery::api_group(resources(), group), group, &self.remote()), request)
-            }
+            ["apis", group] => plain(discovery::add_to_group(discovery::api_group(resources(), group), group, &self.remote()), request),
             ["apis", group, version] => plain(discovery::api_resource_list(resources(), group, version), request),
             ["openapi", "v2"] => openapi_v2(&surface.openapi, request),
             ["openapi", "v3"] => {

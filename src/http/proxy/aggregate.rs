@@ -41,13 +41,8 @@ impl Aggregator {
         };
         let reader = User { name: SCHEMA_READER.into(), ..User::default() };
         let asks = if request.path().starts_with("/openapi/") { &reader } else { user };
-        let onward = Onward {
-            prefix: "",
-            path: request.path(),
-            host: route.server_name(),
-            scheme: "https",
-            identity: Some(identity_headers(asks)),
-        };
+        let onward =
+            Onward { prefix: "", path: request.path(), host: route.server_name(), scheme: "https", identity: Some(identity_headers(asks)) };
         match exchange(request, payload, stream, &onward).await {
             Ok(response) => response,
             Err(why) => {

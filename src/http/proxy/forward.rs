@@ -56,7 +56,12 @@ where
     exchange(request, payload, stream, onward).await
 }
 
-pub(super) async fn exchange<S>(request: &HttpRequest, payload: web::Payload, stream: S, onward: &Onward<'_>) -> Result<HttpResponse, String>
+pub(super) async fn exchange<S>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    stream: S,
+    onward: &Onward<'_>,
+) -> Result<HttpResponse, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -2,17 +2,18 @@
 mod aggregate;
 mod backend;
 mod forward;
+mod node;
 
 pub use aggregate::Aggregator;
 
 use super::api::{Gateway, Target};
 use super::pods::PodStreams;
+use crate::actors::aggregation::{Dial, Duplex};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::Entry;
-use crate::actors::aggregation::{Dial, Duplex};
-use async_trait::async_trait;
 use actix_web::{HttpRequest, HttpResponse, web};
+use async_trait::async_trait;
 use backend::{Backend, Named, pod_port, service_backend};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -33,13 +34,13 @@ impl Proxy {
         target.group.is_empty() && target.subresource == "proxy"
     }
 
+    /// What is asked of the backend: the path behind `/proxy`, if there is one.
+    pub fn behind(path: &str) -> &str {
+        path.get(prefix_of(path).len()..).unwrap_or_default()
+    }
+
     /// Answers such a request; the user may make it.
-    pub async fn serve(
-        &self,
-        request: &HttpRequest,
-        payload: web::Payload,
-        target: &Target,
-    ) -> Result<HttpResponse, ApiError> {
+    pub async fn serve(&self, request: &HttpRequest, payload: web::Payload, target: &Target) -> Result<HttpResponse, ApiError> {
         let named = Named::parse(&target.name)?;
         let backend = match target.resource.as_str() {
             "pods" => {
@@ -48,7 +49,10 @@ impl Proxy {
                 Backend::Pod { entry, port }
             }
             "services" => self.service(&target.namespace, &named)?,
-            "nodes" => return Err(ApiError::not_implemented("the proxy of nodes")),
+            "nodes" => {
+                let behind = Proxy::behind(request.path());
+                return node::serve(&self.gateway, &self.pods, named.name, request.method().as_str(), behind).await;
+            }
             other => return Err(ApiError::not_found("", other, &target.name)),
         };
         let prefix = prefix_of(request.path());
@@ -61,7 +65,13 @@ impl Proxy {
             }
             return Ok(HttpResponse::MovedPermanently().insert_header(("Location", location)).finish());
         }
-        let onward = forward::Onward { prefix, path: if rest.is_empty() { "/" } else { rest }, host: backend.host(), scheme: named.scheme, identity: None };
+        let onward = forward::Onward {
+            prefix,
+            path: if rest.is_empty() { "/" } else { rest },
+            host: backend.host(),
+            scheme: named.scheme,
+            identity: None,
+        };
         let unreachable = |e: String| ApiError::unavailable(format!("error trying to reach service: {e}"));
         match &backend {
             Backend::Pod { entry, port } => {

@@ -26,18 +26,28 @@ pub fn add_to_aggregated(list: &mut Value, remote: &[RemoteVersion]) {
     for theirs in in_order(remote) {
         let freshness = if theirs.stale { "Stale" } else { "Current" };
         let version = json!({ "version": theirs.version, "freshness": freshness, "resources": aggregated_resources(theirs) });
-        add(list, "items", theirs, version, |item| item["metadata"]["name"].as_str(), |versions| {
-            json!({ "metadata": { "name": theirs.group, "creationTimestamp": null }, "versions": versions })
-        });
+        add(
+            list,
+            "items",
+            theirs,
+            version,
+            |item| item["metadata"]["name"].as_str(),
+            |versions| json!({ "metadata": { "name": theirs.group, "creationTimestamp": null }, "versions": versions }),
+        );
     }
 }
 
 /// Adds them to an `APIGroupList`.
 pub fn add_to_groups(list: &mut Value, remote: &[RemoteVersion]) {
     for theirs in in_order(remote) {
-        add(list, "groups", theirs, plain_version(theirs), |item| item["name"].as_str(), |versions| {
-            json!({ "name": theirs.group, "versions": versions, "preferredVersion": versions[0] })
-        });
+        add(
+            list,
+            "groups",
+            theirs,
+            plain_version(theirs),
+            |item| item["name"].as_str(),
+            |versions| json!({ "name": theirs.group, "versions": versions, "preferredVersion": versions[0] }),
+        );
     }
     for group in list["groups"].as_array_mut().into_iter().flatten() {
         group["preferredVersion"] = group["versions"][0].clone();
@@ -97,9 +107,7 @@ fn add<'g>(
 fn aggregated_resources(theirs: &RemoteVersion) -> Vec<Value> {
     let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_string();
     let or_own = |value: &Value, field: &str, own: &str| Some(text(value, field)).filter(|t| !t.is_empty()).unwrap_or_else(|| own.into());
-    let kind = |r: &Value| {
-        json!({ "group": or_own(r, "group", &theirs.group), "version": or_own(r, "version", &theirs.version), "kind": r["kind"] })
-    };
+    let kind = |r: &Value| json!({ "group": or_own(r, "group", &theirs.group), "version": or_own(r, "version", &theirs.version), "kind": r["kind"] });
     let mut out: Vec<Value> = Vec::new();
     for resource in &theirs.resources {
         let name = text(resource, "name");

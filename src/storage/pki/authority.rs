@@ -85,7 +85,8 @@ impl Authority {
         let key = key_file(&key_path)?;
         let unusable =
             |what: &str, advice: &str| PkiError::Unusable { path: certificate_path.clone(), what: what.into(), advice: advice.into() };
-        let restore = &format!("restore {stem}.crt and {stem}.key together from a backup, or remove the whole folder to start a new cluster");
+        let restore =
+            &format!("restore {stem}.crt and {stem}.key together from a backup, or remove the whole folder to start a new cluster");
         let fingerprint = identity::certificate_fingerprint(&certificate)?;
         if fingerprint != identity::fingerprint(&key.subject_public_key_info()) {
             return Err(unusable(&format!("is not the certificate of the key in {stem}.key"), restore));

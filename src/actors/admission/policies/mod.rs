@@ -11,14 +11,18 @@ use super::chain::derived;
 use super::derived::Derived;
 use super::expressions::Bindings;
 use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
-use super::refusal::{forbidden, name_of};
+use super::notes::note_over as note;
+use super::refusal::forbidden;
 use super::request::Authorize;
 use crate::actors::kinds::{Attributes, scale_of};
 use crate::protocol::status::{ApiError, Cause};
 use crate::storage::{Shelf, Shelves, Snapshot};
 use policy::{Action, Binding, Mutating, Policy, Validating};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// Under which key the audit log hears of demands that are not met.
+const FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
 
 /// Every policy with its bindings.
 pub struct Policies {
@@ -149,18 +153,22 @@ impl Policies {
             Err(why) if policy.fail => return Err(self.denied(review, kind, policy, binding, &why)),
             Err(_) => return Ok(()),
         };
+        let mut failures: Vec<Value> = Vec::new();
         for mut case in cases {
             for (name, variable) in &policy.variables {
                 if let Ok(expression) = variable {
                     case.bindings.define(name, expression);
                 }
             }
-            let about = name_of(review.a, review.object);
-            validating::annotate(&policy.body, &case.bindings, &policy.name, about);
+            validating::annotate(&policy.body, &case.bindings, &policy.name);
             for finding in validating::run(&policy.body, &case.bindings, policy.fail) {
                 let (name, bound) = (&policy.name, &binding.name);
                 if binding.actions.contains(&Action::Audit) {
-                    tracing::info!(target: "audit", policy = name, binding = bound, object = about, "validation failure: {}", finding.message);
+                    failures.push(json!({
+                        "message": finding.message, "policy": name, "binding": bound, "expressionIndex": finding.index,
+                        "validationActions": binding.actions.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+                    }));
+                    note(FAILURE, Value::from(failures.clone()).to_string());
                 }
                 if binding.actions.contains(&Action::Warn) {
                     let message = &finding.message;

@@ -1,6 +1,7 @@
 //! What a ValidatingAdmissionPolicy has against an object.
 use super::policy::Validating;
 use crate::actors::admission::expressions::Bindings;
+use crate::actors::admission::notes::note_more;
 use serde_json::Value;
 
 /// A demand that is not met.
@@ -9,6 +10,8 @@ pub struct Finding {
     pub message: String,
     /// `Invalid`, `Forbidden`, `Unauthorized`, `RequestEntityTooLarge`.
     pub reason: String,
+    /// Which of the policy's demands it is.
+    pub index: usize,
 }
 
 impl Finding {
@@ -26,7 +29,7 @@ impl Finding {
 /// Evaluates every demand. One that cannot be evaluated counts as not met when `fail` says so.
 pub fn run(policy: &Validating, bindings: &Bindings, fail: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for validation in &policy.validations {
+    for (index, validation) in policy.validations.iter().enumerate() {
         let outcome = match &validation.expression {
             Ok(expression) => {
                 expression.truth(bindings).map_err(|why| format!("expression '{}' resulted in error: {why}", validation.source))
@@ -44,9 +47,9 @@ pub fn run(policy: &Validating, bindings: &Bindings, fail: bool) -> Vec<Finding>
                     (None, "") => format!("failed expression: {}", validation.source),
                     (None, message) => message.to_string(),
                 };
-                findings.push(Finding { message, reason: validation.reason.clone() });
+                findings.push(Finding { message, reason: validation.reason.clone(), index });
             }
-            Err(why) if fail => findings.push(Finding { message: why, reason: "Invalid".into() }),
+            Err(why) if fail => findings.push(Finding { message: why, reason: "Invalid".into(), index }),
             Err(_) => {}
         }
     }
@@ -54,11 +57,11 @@ pub fn run(policy: &Validating, bindings: &Bindings, fail: bool) -> Vec<Finding>
 }
 
 /// Tells the audit log what the policy wants it to know.
-pub fn annotate(policy: &Validating, bindings: &Bindings, name: &str, object: &str) {
+pub fn annotate(policy: &Validating, bindings: &Bindings, name: &str) {
     for (key, value) in &policy.annotations {
         let said = value.as_ref().ok().and_then(|e| e.json(bindings).ok());
         if let Some(said) = said.as_ref().and_then(Value::as_str) {
-            tracing::info!(target: "audit", policy = name, object, key, value = said, "audit annotation");
+            note_more(&format!("{name}/{key}"), said);
         }
     }
 }

@@ -48,7 +48,8 @@ impl Register for Arc<KindRegistry> {
         if self.kinds.by_shelf(name).is_some_and(|served| matches!(served.kind.body, Body::Typed(_))) {
             return Err(format!("{name} is built in"));
         }
-        let resolver: Arc<dyn EndpointResolver> = Arc::new(Services { kinds: self.kinds.clone(), endpoints: ClusterServices::new(self.kinds.shelves.clone()) });
+        let resolver: Arc<dyn EndpointResolver> =
+            Arc::new(Services { kinds: self.kinds.clone(), endpoints: ClusterServices::new(self.kinds.shelves.clone()) });
         let versions = kinds_of(crd, &resolver).map_err(|e| e.to_string())?;
         self.kinds.replace(versions);
         known.insert(name.to_string(), print);
