@@ -100,14 +100,15 @@ fn metrics(summary: &Value) -> String {
         }
         lines
     };
-    let (cpu, memory): (&dyn Fn(&Value) -> String, &dyn Fn(&Value) -> String) = (&|s| seconds(s).to_string(), &|s| bytes(s).to_string());
+    let cpu = |stats: &Value| seconds(stats).to_string();
+    let memory = |stats: &Value| bytes(stats).to_string();
     family(
         "container_cpu_usage_seconds_total",
         "counter",
         "Cumulative cpu time consumed by the container in core-seconds",
-        per_container(cpu),
+        per_container(&cpu),
     );
-    family("container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes", per_container(memory));
+    family("container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes", per_container(&memory));
     family(
         "node_cpu_usage_seconds_total",
         "counter",
@@ -115,8 +116,8 @@ fn metrics(summary: &Value) -> String {
         vec![(String::new(), cpu(node))],
     );
     family("node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes", vec![(String::new(), memory(node))]);
-    family("pod_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the pod in core-seconds", per_pod(cpu));
-    family("pod_memory_working_set_bytes", "gauge", "Current working set of the pod in bytes", per_pod(memory));
+    family("pod_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the pod in core-seconds", per_pod(&cpu));
+    family("pod_memory_working_set_bytes", "gauge", "Current working set of the pod in bytes", per_pod(&memory));
     out
 }
 

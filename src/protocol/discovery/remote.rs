@@ -79,8 +79,8 @@ fn plain_version(theirs: &RemoteVersion) -> Value {
     json!({ "groupVersion": format!("{}/{}", theirs.group, theirs.version), "version": theirs.version })
 }
 
-fn add<'g>(
-    list: &'g mut Value,
+fn add(
+    list: &mut Value,
     field: &str,
     theirs: &RemoteVersion,
     version: Value,

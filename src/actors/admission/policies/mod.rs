@@ -11,7 +11,7 @@ use super::chain::derived;
 use super::derived::Derived;
 use super::expressions::Bindings;
 use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
-use super::notes::note_over as note;
+use super::notes::note_over;
 use super::refusal::forbidden;
 use super::request::Authorize;
 use crate::actors::kinds::{Attributes, scale_of};
@@ -168,7 +168,7 @@ impl Policies {
                         "message": finding.message, "policy": name, "binding": bound, "expressionIndex": finding.index,
                         "validationActions": binding.actions.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
                     }));
-                    note(FAILURE, Value::from(failures.clone()).to_string());
+                    note_over(FAILURE, Value::from(failures.clone()).to_string());
                 }
                 if binding.actions.contains(&Action::Warn) {
                     let message = &finding.message;
