@@ -1,10 +1,14 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
+mod aggregation;
 pub mod client;
+mod conversion;
 mod custom;
+mod extension;
 mod hostile;
 mod lists;
 mod objects;
+mod outside;
 mod races;
 mod refusals;
 mod removed;

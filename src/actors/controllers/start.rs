@@ -23,6 +23,9 @@ use super::service_account::ServiceAccounts;
 use super::stateful_set::StatefulSets;
 use super::steady;
 use super::storage_protection::StorageProtection;
+use crate::actors::aggregation::Aggregation;
+use crate::actors::aggregation::autoregister::{self, Autoregister};
+use crate::actors::aggregation::available::Availability;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
@@ -46,6 +49,8 @@ pub struct ControllerSettings {
     pub heartbeats: Heartbeats,
     /// Signs certificates.
     pub pki: Arc<Pki>,
+    /// What is known of extension API servers.
+    pub aggregation: Arc<Aggregation>,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
 }
@@ -73,7 +78,14 @@ pub fn start(
     run.controller("disruption", || Disruption);
     run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
-    run.controller("namespace", || Namespaces);
+    let remote = settings.aggregation.clone();
+    let namespaces = run.controller("namespace", move || Namespaces { remote: Some(Arc::new(remote.clone())) });
+    settings.aggregation.tell_namespaces(namespaces);
+    let aggregation = settings.aggregation.clone();
+    let judge = run.controller("apiserviceavailability", move || Availability { aggregation: aggregation.clone() });
+    settings.aggregation.tell_judge(judge);
+    let built_in = autoregister::built_in(kinds);
+    run.controller("autoregister", move || Autoregister::new(built_in.clone()));
     run.controller("resourcequota", ResourceQuotas::default);
     run.controller("storageprotection", || StorageProtection);
     let pki = settings.pki.clone();
@@ -99,11 +111,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn controller<C: Controller>(&self, name: &str, build: impl Fn() -> C + Send + 'static) {
+    fn controller<C: Controller>(&self, name: &str, build: impl Fn() -> C + Send + 'static) -> Mailbox<Message> {
         let mailbox: Mailbox<Message> = Mailbox::new(format!("server/controllers/{name}"));
         let cluster = self.cluster.clone();
         self.guardian.start(self.arbiter, &mailbox, MAILBOX, move || Runner::new(build(), cluster.clone(), cluster.clone()));
-        self.tell_of_kinds(mailbox);
+        self.tell_of_kinds(mailbox.clone());
+        mailbox
     }
 
     /// Kinds come and go with their definitions; controllers that follow all of them hear of it.

@@ -188,7 +188,7 @@ fn garbage_knows_its_policies() {
 
 #[test]
 fn a_namespace_empties_pods_first() {
-    let (model, mut controller) = (Model::default(), Namespaces);
+    let (model, mut controller) = (Model::default(), Namespaces { remote: None });
     let mut bench = Bench::new(&model, &mut controller);
     let space = json!({"metadata": {"name": "default"}, "spec": {"finalizers": ["kubernetes"]}});
     let space = model.put("namespaces", space).key.clone();

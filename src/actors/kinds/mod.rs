@@ -12,6 +12,7 @@ pub(crate) mod batch;
 pub mod certificates;
 mod cluster;
 mod columns;
+mod connect;
 mod coordination;
 mod core;
 pub mod custom;

@@ -4,7 +4,7 @@ use super::list::{Continue, Selection};
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render::{self, Page};
-use super::view::viewed;
+use super::view::{shown, shown_one};
 use crate::actors::kinds::{Served, scale_of};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::{ApiError, FieldError};
@@ -14,11 +14,17 @@ use std::sync::Arc;
 
 impl Gateway {
     /// One object, or its `scale`.
-    pub(super) fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         let entry = self.entry(served, target)?;
         match target.subresource.as_str() {
-            "" | "status" => render::object(&served.kind, &viewed(&served.kind, &entry), &request.accept, query, 200),
-            "scale" => render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept),
+            "" | "status" => {
+                let entry = shown_one(&served.kind, &entry).await?;
+                render::object(&served.kind, &entry, &request.accept, query, 200)
+            }
+            "scale" => {
+                let entry = shown_one(&served.kind, &entry).await?;
+                render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept)
+            }
             other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "get")),
         }
     }
@@ -32,7 +38,7 @@ impl Gateway {
     }
 
     /// A list, or a page of one.
-    pub(super) fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         check_options(query)?;
         let selection = Selection::parse(&served.kind, &target.namespace, &target.name, query)?;
         let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
@@ -65,10 +71,7 @@ impl Gateway {
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
-        let entries = match served.kind.converts() {
-            false => entries,
-            true => entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect(),
-        };
+        let entries = shown(&served.kind, entries).await?;
         render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }
 

@@ -4,12 +4,12 @@ use super::list::Selection;
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::viewed;
+use super::view::shown;
 use crate::actors::kinds::{Kind, Served};
 use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
-use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
+use crate::storage::{Entry, EventKind, Next, Shelves, Start, Subscription};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ const QUEUE: usize = 1024;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A chunk is sent once it holds this many bytes.
 const CHUNK: usize = 64 * 1024;
+/// Objects that are converted together.
+const BATCH: usize = 500;
 /// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Nobody gets a watch for longer than this, whatever was asked for.
@@ -148,9 +150,13 @@ impl WatchStream {
     /// The next chunk, never an empty one; `None` ends the stream.
     pub async fn next(&mut self) -> Option<Bytes> {
         let mut out = BytesMut::new();
-        while out.len() < CHUNK {
-            let Some(entry) = self.initial.pop_front() else { break };
-            self.write(&mut out, EventKind::Added, &entry);
+        while out.len() < CHUNK && !self.initial.is_empty() {
+            let batch: Vec<Arc<Entry>> = self.initial.drain(..self.initial.len().min(BATCH)).collect();
+            let events = batch.into_iter().map(|entry| (EventKind::Added, entry)).collect();
+            if !self.write_all(&mut out, events).await {
+                self.initial.clear();
+                self.initial_end = None;
+            }
         }
         if self.initial.is_empty()
             && let Some(revision) = self.initial_end.take()
@@ -173,8 +179,13 @@ impl WatchStream {
         let next = if left.is_zero() { None } else { tokio::time::timeout(BOOKMARK_EVERY.min(left), subscription.next()).await.ok() };
         match next {
             Some(Next::Batch(deliveries)) => {
-                for delivery in &deliveries {
-                    self.deliver(out, delivery);
+                if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
+                    deliveries.iter().for_each(|delivery| out.put_slice(&delivery.line()));
+                } else {
+                    let events = deliveries.iter().map(|d| (d.kind, d.event.entry.clone())).collect();
+                    if !self.write_all(out, events).await {
+                        return;
+                    }
                 }
             }
             Some(Next::Lagged) => {
@@ -194,16 +205,22 @@ impl WatchStream {
         self.source = Source::Live(subscription);
     }
 
-    fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
-            out.put_slice(&delivery.line());
-            return;
+    /// Writes events, as the kind shows their objects. False: that could not be told, the client hears why, and the watch ends.
+    async fn write_all(&mut self, out: &mut BytesMut, events: Vec<(EventKind, Arc<Entry>)>) -> bool {
+        let (kinds, entries): (Vec<EventKind>, Vec<Arc<Entry>>) = events.into_iter().unzip();
+        match shown(&self.kind, entries).await {
+            Ok(entries) => {
+                kinds.into_iter().zip(entries).for_each(|(kind, entry)| self.write(out, kind, &entry));
+                true
+            }
+            Err(error) => {
+                self.source = Source::Refused(error);
+                false
+            }
         }
-        self.write(out, delivery.kind, &delivery.event.entry.clone());
     }
 
     fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Arc<Entry>) {
-        let entry = &viewed(&self.kind, entry);
         let word = match kind {
             EventKind::Added => "ADDED",
             EventKind::Modified => "MODIFIED",

@@ -174,6 +174,9 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
         "operation": operation.as_str(), "userInfo": a.user, "dryRun": a.dry_run,
         "options": { "kind": options, "apiVersion": "meta.k8s.io/v1" },
     });
+    if operation == Operation::Connect {
+        request["options"] = Value::Null;
+    }
     if !a.subresource.is_empty() {
         request["subResource"] = a.subresource.into();
         request["requestSubResource"] = a.subresource.into();

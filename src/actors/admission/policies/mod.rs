@@ -11,16 +11,20 @@ use super::chain::derived;
 use super::derived::Derived;
 use super::expressions::Bindings;
 use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
-use super::refusal::{forbidden, name_of};
+use super::notes::note_over;
+use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
 use crate::protocol::authority::Authorize;
 use crate::protocol::cel::Defined;
 use crate::protocol::status::{ApiError, Cause};
 use crate::storage::{Shelf, Shelves, Snapshot};
 use policy::{Action, Binding, Mutating, Policy, Validating};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use validating::Finding;
+
+/// Under which key the audit log hears of demands that are not met.
+const FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
 
 /// Every policy with its bindings.
 pub struct Policies {
@@ -151,14 +155,18 @@ impl Policies {
             Err(why) if policy.fail => return Err(self.refused(review, policy, binding, &Finding::failure(why))),
             Err(_) => return Ok(()),
         };
+        let mut failures: Vec<Value> = Vec::new();
         for case in cases {
             let scope = Defined::new(case.bindings.values(), &policy.variables);
-            let about = name_of(review.a, review.object);
-            let unknown = validating::annotate(&policy.body, &scope, &policy.name, about);
+            let unknown = validating::annotate(&policy.body, &scope, &policy.name);
             for finding in validating::run(&policy.body, &scope, policy.fail) {
                 let (name, bound) = (&policy.name, &binding.name);
                 if binding.actions.contains(&Action::Audit) {
-                    tracing::info!(target: "audit", policy = name, binding = bound, object = about, "validation failure: {}", finding.message);
+                    failures.push(json!({
+                        "message": finding.message, "policy": name, "binding": bound, "expressionIndex": finding.index,
+                        "validationActions": binding.actions.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+                    }));
+                    note_over(FAILURE, Value::from(failures.clone()).to_string());
                 }
                 if binding.actions.contains(&Action::Warn) {
                     let message = &finding.message;

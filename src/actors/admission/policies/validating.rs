@@ -1,6 +1,7 @@
 //! What a ValidatingAdmissionPolicy has against an object.
 use super::policy::{Validating, Validation};
 use crate::actors::admission::expressions::failed;
+use crate::actors::admission::notes::note_more;
 use crate::protocol::cel::{Budget, Fault, Scope, Value};
 
 /// Longest message of a `messageExpression`, in bytes.
@@ -12,12 +13,14 @@ pub struct Finding {
     pub message: String,
     /// `Invalid`, `Forbidden`, `Unauthorized`, `RequestEntityTooLarge`.
     pub reason: String,
+    /// Which of the policy's demands it is.
+    pub index: usize,
 }
 
 impl Finding {
     /// What could not be found out counts as invalid.
     pub fn failure(message: String) -> Self {
-        Finding { message, reason: "Invalid".into() }
+        Finding { message, reason: "Invalid".into(), index: 0 }
     }
 
     /// The HTTP status that goes with the reason.
@@ -36,7 +39,7 @@ pub fn run(policy: &Validating, scope: &dyn Scope, fail: bool) -> Vec<Finding> {
     let mut budget = Budget::default();
     let mut findings = Vec::new();
     let mut unmet = Vec::new();
-    for validation in &policy.validations {
+    for (index, validation) in policy.validations.iter().enumerate() {
         let outcome = match &validation.expression {
             Ok(program) => match program.evaluate_bool(scope, &mut budget) {
                 // Upstream judges nothing then.
@@ -50,9 +53,9 @@ pub fn run(policy: &Validating, scope: &dyn Scope, fail: bool) -> Vec<Finding> {
             Ok(true) => {}
             Ok(false) => {
                 unmet.push((findings.len(), validation));
-                findings.push(Finding { message: String::new(), reason: validation.reason.clone() });
+                findings.push(Finding { message: String::new(), reason: validation.reason.clone(), index });
             }
-            Err(why) if fail => findings.push(Finding::failure(why)),
+            Err(why) if fail => findings.push(Finding { index, ..Finding::failure(why) }),
             Err(_) => {}
         }
     }
@@ -81,7 +84,7 @@ fn message(validation: &Validation, scope: &dyn Scope, budget: &mut Budget) -> S
 }
 
 /// Tells the audit log what the policy wants it to know. Answers what could not be found out.
-pub fn annotate(policy: &Validating, scope: &dyn Scope, name: &str, object: &str) -> Vec<String> {
+pub fn annotate(policy: &Validating, scope: &dyn Scope, name: &str) -> Vec<String> {
     let mut budget = Budget::default();
     let mut failures = Vec::new();
     for (key, value) in &policy.annotations {
@@ -91,7 +94,7 @@ pub fn annotate(policy: &Validating, scope: &dyn Scope, name: &str, object: &str
         };
         match outcome {
             Ok(Value::String(said)) if !said.is_empty() => {
-                tracing::info!(target: "audit", policy = name, object, key, value = said.as_str(), "audit annotation");
+                note_more(&format!("{name}/{key}"), said.as_str());
             }
             Ok(Value::String(_) | Value::Null) => {}
             Ok(_) => failures

@@ -12,6 +12,7 @@ pub use resolver::{ClusterServices, ResolveService};
 use super::chain::derived;
 use super::derived::Derived;
 use super::matching::{Target, bindings, conditions_hold, request};
+use super::notes::note;
 use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
 use crate::protocol::authority::Authorize;
@@ -169,7 +170,7 @@ impl Hooks {
         match answer {
             Ok(verdict) => {
                 for (key, value) in &verdict.audit {
-                    tracing::info!(target: "audit", webhook = hook.name, key, value, "audit annotation");
+                    note(format!("{}/{key}", hook.name), value.as_str());
                 }
                 match verdict.refusal {
                     Some(status) => Err(review::refusal(&hook.name, &status)),
