@@ -20,3 +20,4 @@ mod tidy;
 mod transcript;
 mod two_nodes;
 mod walk;
+mod watch_exactness;

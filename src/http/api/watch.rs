@@ -23,6 +23,12 @@ const QUEUE: usize = 1024;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A chunk is sent once it holds this many bytes.
 const CHUNK: usize = 64 * 1024;
+/// A watcher rests after each chunk, so long for each watcher that got the last event: waking a thousand of them for every single
+/// event would cost more than all else. Up to 100 watchers that is 2 ms.
+const REST_PER_WATCHER: Duration = Duration::from_micros(20);
+/// So few watchers need no rest.
+const FEW_WATCHERS: u32 = 8;
+const MAX_REST: Duration = Duration::from_millis(50);
 /// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Nobody gets a watch for longer than this, whatever was asked for.
@@ -37,6 +43,12 @@ pub struct WatchStream {
     include: IncludeObject,
     source: Source,
     initial: VecDeque<Arc<Entry>>,
+    /// Taken from the subscription, not sent yet.
+    taken: VecDeque<Delivery>,
+    /// Events gather until then.
+    rest_until: Option<Instant>,
+    /// Names the form of the events where watchers can share it.
+    form: Option<Arc<str>>,
     /// The revision of the list that `initial` came from, when its end must be announced.
     initial_end: Option<u64>,
     bookmarks: bool,
@@ -68,14 +80,18 @@ impl Gateway {
         // No revision, or 0, means: what there is, then what comes; sendInitialEvents=false means: only what comes.
         let from_now = initial || (revision == 0 && query.get("sendInitialEvents").is_empty());
         let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
+        let protobuf = media.encoding == Encoding::Protobuf;
         let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
         let mut stream = WatchStream {
             kind: served.kind.clone(),
             shape: media.shape,
-            protobuf: media.encoding == Encoding::Protobuf,
+            protobuf,
             include: render::include(query)?,
             source: Source::Ended,
             initial: VecDeque::new(),
+            taken: VecDeque::new(),
+            rest_until: None,
+            form: shared_form(&served.kind, media.shape, protobuf),
             initial_end: None,
             bookmarks: query.flag("allowWatchBookmarks"),
             columns_sent: false,
@@ -100,6 +116,14 @@ impl Gateway {
     pub fn shelves(&self) -> &Arc<Shelves> {
         &self.kinds.shelves
     }
+}
+
+/// The name of the form of a watch's events, unless it is the stored one, or each watcher must write for itself: tables say how old
+/// things are, and what is converted depends on a definition that may change.
+fn shared_form(kind: &Kind, shape: Shape, protobuf: bool) -> Option<Arc<str>> {
+    let stored = matches!(shape, Shape::Object) && !protobuf;
+    let own = stored || matches!(shape, Shape::Table(_)) || kind.converts();
+    (!own).then(|| format!("{} {} {shape:?} {protobuf}", kind.resource.api_version(), kind.resource.kind).into())
 }
 
 /// A time between the default and twice that, so that watches which began together do not end together.
@@ -139,6 +163,11 @@ fn check_options(query: &Query) -> Result<(), ApiError> {
     if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
 }
 
+/// Until when to rest after an event that went to so many watchers.
+fn rest_after(audience: u32) -> Option<Instant> {
+    (audience > FEW_WATCHERS).then(|| Instant::now() + (REST_PER_WATCHER * audience).min(MAX_REST))
+}
+
 impl WatchStream {
     /// The media type of the stream.
     pub fn content_type(&self) -> &'static str {
@@ -157,6 +186,10 @@ impl WatchStream {
         {
             self.bookmark(&mut out, revision, true);
         }
+        while out.len() < CHUNK {
+            let Some(delivery) = self.taken.pop_front() else { break };
+            self.deliver(&mut out, &delivery);
+        }
         while out.is_empty() {
             match std::mem::replace(&mut self.source, Source::Ended) {
                 Source::Live(subscription) => self.live(&mut out, subscription).await,
@@ -169,12 +202,19 @@ impl WatchStream {
 
     /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over.
     async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) {
+        if let Some(until) = self.rest_until.take() {
+            subscription.gather(until.min(self.deadline)).await;
+        }
         let left = self.deadline.saturating_duration_since(Instant::now());
         let next = if left.is_zero() { None } else { tokio::time::timeout(BOOKMARK_EVERY.min(left), subscription.next()).await.ok() };
         match next {
             Some(Next::Batch(deliveries)) => {
-                for delivery in &deliveries {
-                    self.deliver(out, delivery);
+                self.rest_until = deliveries.last().and_then(|last| rest_after(last.event.audience()));
+                self.taken = deliveries.into();
+                // Large objects are sent in several chunks: the client's connection sets the pace, not memory.
+                while out.len() < CHUNK {
+                    let Some(delivery) = self.taken.pop_front() else { break };
+                    self.deliver(out, &delivery);
                 }
             }
             Some(Next::Lagged) => {
@@ -199,16 +239,22 @@ impl WatchStream {
             out.put_slice(&delivery.line());
             return;
         }
-        self.write(out, delivery.kind, &delivery.event.entry.clone());
+        let state = delivery.state();
+        match self.form.clone() {
+            Some(form) => {
+                let bytes = delivery.written(&form, || {
+                    let mut bytes = BytesMut::new();
+                    self.write(&mut bytes, delivery.kind, &state);
+                    bytes.freeze()
+                });
+                out.put_slice(&bytes);
+            }
+            None => self.write(out, delivery.kind, &state),
+        }
     }
 
     fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Arc<Entry>) {
         let entry = &viewed(&self.kind, entry);
-        let word = match kind {
-            EventKind::Added => "ADDED",
-            EventKind::Modified => "MODIFIED",
-            EventKind::Deleted => "DELETED",
-        };
         let body = match self.shape {
             Shape::Object => entry.served(),
             Shape::Table(version) => {
@@ -217,7 +263,7 @@ impl WatchStream {
             }
             Shape::PartialObject(version) => render::partial(entry, version),
         };
-        self.line(out, word, &body);
+        self.line(out, kind.name(), &body);
     }
 
     fn bookmark(&mut self, out: &mut BytesMut, revision: u64, initial_end: bool) {
