@@ -304,7 +304,7 @@ mod tests {
         assert!(changed(5, Seen::Bookmark { revision: 8 }).contains(&Fault::Lost { watcher: 1, name: "a".into(), revision: 8 }));
         assert!(changed(6, Seen::Resumed { from: 6 }).iter().any(|f| matches!(f, Fault::Unsound { .. })));
         let listed = changed(0, Seen::Listed { revision: 3, objects: Objects::new() });
-        assert_eq!(listed, [Fault::Impossible { watcher: 1, kind: "Modified".into(), name: "a".into(), revision: 5 }]);
+        assert!(listed.contains(&Fault::Impossible { watcher: 1, kind: "Modified".into(), name: "a".into(), revision: 5 }), "{listed:?}");
         let listed = changed(0, Seen::Listed { revision: 3, objects: Objects::from([("a".into(), 1), ("c".into(), 3)]) });
         let differs = Fault::ListDiffers { watcher: 1, list: 6, name: "c".into(), listed: None, watched: Some(3) };
         assert!(listed.contains(&differs), "{listed:?}");

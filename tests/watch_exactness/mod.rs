@@ -25,6 +25,9 @@ const LIFE: Duration = Duration::from_millis(2500);
 /// How long the watchers may take to see the end once everything is written.
 const TAIL: Duration = Duration::from_secs(60);
 
+/// The last objects that are made: who has seen those that it asked for has seen everything.
+const ENDS: [&str; 3] = ["half-0-end", "half-1-end", "half-0-end-0"];
+
 /// Where everything happens.
 const COLLECTION: &str = "/api/v1/namespaces/exact/configmaps";
 
@@ -98,7 +101,7 @@ fn run(cluster: &Cluster, length: Duration, mut dice: Dice) -> Run {
         writers.into_iter().for_each(|writer| written.extend(writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
         let mut lists = lister.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let mut client = cluster.client();
-        written.extend((0..2).map(|half| writer::end(&mut client, half)));
+        written.extend(ENDS.map(|name| writer::end(&mut client, name)));
         lists.extend(list(&mut client));
         // Whoever has not seen the end in time goes without it.
         let deadline = Instant::now() + TAIL;

@@ -54,10 +54,9 @@ pub fn write(mut client: Client, writer: usize, mut dice: Dice, over: &AtomicBoo
     written
 }
 
-/// The last object of a half.
-pub fn end(client: &mut Client, half: usize) -> Written {
-    let name = format!("half-{half}-end");
-    let answer = client.post(COLLECTION, &body(&name, 0)).expect("the server answers");
+/// Makes one of the last objects.
+pub fn end(client: &mut Client, name: &str) -> Written {
+    let answer = client.post(COLLECTION, &body(name, 0)).expect("the server answers");
     assert_eq!(answer.status, 201, "{}", answer.text());
     Written { name: name.into(), revision: revision_of(&answer.json()) }
 }
@@ -74,10 +73,11 @@ fn found(client: &mut Client, path: &str) -> Answer {
 
 fn body(name: &str, count: u64) -> Value {
     let half = name.split('-').nth(1).unwrap_or_default();
+    let rare = if name.ends_with("-0") { "yes" } else { "no" };
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": { "name": name, "labels": { "half": half } },
+        "metadata": { "name": name, "labels": { "half": half, "rare": rare } },
         "data": { "count": count.to_string() },
     })
 }

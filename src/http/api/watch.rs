@@ -23,12 +23,12 @@ const QUEUE: usize = 1024;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A chunk is sent once it holds this many bytes.
 const CHUNK: usize = 64 * 1024;
-/// A watcher rests after each chunk, so long for each watcher that got the last event: waking a thousand of them for every single
-/// event would cost more than all else. Up to 100 watchers that is 2 ms.
-const REST_PER_WATCHER: Duration = Duration::from_micros(20);
+/// A watcher rests after each chunk, for this times the square of how many watchers got the last event: waking a thousand of them for
+/// every single event would cost more than all else. 2 ms for 100 watchers, 50 ms from 500 on.
+const REST: Duration = Duration::from_nanos(200);
+const MAX_REST: Duration = Duration::from_millis(50);
 /// So few watchers need no rest.
 const FEW_WATCHERS: u32 = 8;
-const MAX_REST: Duration = Duration::from_millis(50);
 /// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Nobody gets a watch for longer than this, whatever was asked for.
@@ -165,7 +165,7 @@ fn check_options(query: &Query) -> Result<(), ApiError> {
 
 /// Until when to rest after an event that went to so many watchers.
 fn rest_after(audience: u32) -> Option<Instant> {
-    (audience > FEW_WATCHERS).then(|| Instant::now() + (REST_PER_WATCHER * audience).min(MAX_REST))
+    (audience > FEW_WATCHERS).then(|| Instant::now() + REST.saturating_mul(audience.saturating_mul(audience)).min(MAX_REST))
 }
 
 impl WatchStream {
@@ -192,7 +192,11 @@ impl WatchStream {
         }
         while out.is_empty() {
             match std::mem::replace(&mut self.source, Source::Ended) {
-                Source::Live(subscription) => self.live(&mut out, subscription).await,
+                Source::Live(subscription) => {
+                    if let Some(line) = self.live(&mut out, subscription).await {
+                        return Some(line);
+                    }
+                }
                 Source::Refused(error) => self.line(&mut out, "ERROR", error.to_status().to_string().as_bytes()),
                 Source::Ended => return None,
             }
@@ -200,8 +204,9 @@ impl WatchStream {
         Some(out.freeze())
     }
 
-    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over.
-    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) {
+    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over. A single event is given
+    /// as the bytes that all watchers share, everything else is appended to `out`.
+    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) -> Option<Bytes> {
         if let Some(until) = self.rest_until.take() {
             subscription.gather(until.min(self.deadline)).await;
         }
@@ -210,6 +215,14 @@ impl WatchStream {
         match next {
             Some(Next::Batch(deliveries)) => {
                 self.rest_until = deliveries.last().and_then(|last| rest_after(last.event.audience()));
+                if let [delivery] = deliveries.as_slice()
+                    && self.sends_stored()
+                {
+                    self.source = Source::Live(subscription);
+                    return Some(delivery.line());
+                }
+                let size: usize = deliveries.iter().map(|delivery| delivery.event.entry.served_len()).sum();
+                out.reserve(size.min(2 * CHUNK));
                 self.taken = deliveries.into();
                 // Large objects are sent in several chunks: the client's connection sets the pace, not memory.
                 while out.len() < CHUNK {
@@ -219,7 +232,7 @@ impl WatchStream {
             }
             Some(Next::Lagged) => {
                 self.source = Source::Refused(ApiError::expired("The resourceVersion for the provided watch is too old."));
-                return;
+                return None;
             }
             None => {
                 // The last words of a watch tell from where to go on.
@@ -227,15 +240,21 @@ impl WatchStream {
                     self.bookmark(out, revision, false);
                 }
                 if self.deadline <= Instant::now() {
-                    return;
+                    return None;
                 }
             }
         }
         self.source = Source::Live(subscription);
+        None
+    }
+
+    /// Events are sent as the hub has them: serialised once, whatever the number of watchers.
+    fn sends_stored(&self) -> bool {
+        self.shape == Shape::Object && !self.kind.converts() && !self.protobuf
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
+        if self.sends_stored() {
             out.put_slice(&delivery.line());
             return;
         }
