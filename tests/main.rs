@@ -22,3 +22,4 @@ mod tidy;
 mod transcript;
 mod two_nodes;
 mod walk;
+mod watch_exactness;

@@ -7,6 +7,7 @@ mod gateway;
 mod list;
 mod metrics;
 mod options;
+mod outflow;
 mod path;
 mod read;
 mod render;

@@ -1,6 +1,7 @@
 //! The HTTPS front of the gateway: actix in, actix out.
 use super::gateway::{Answer, ApiRequest, Gateway, Reply};
 use super::options::Query;
+use super::outflow::{Outflow, STALL_LIMIT, watching};
 use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
 use super::{MAX_BODY, gateway, render};
@@ -8,7 +9,7 @@ use crate::actors::admission::notes::noting;
 use crate::http::audit::{Audit, Record, Request};
 use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
-use crate::http::listener::PeerInfo;
+use crate::http::listener::{Cutoff, PeerInfo};
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::{Aggregator, Proxy};
@@ -20,7 +21,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use futures_util::stream::unfold;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -155,6 +155,7 @@ async fn served(
     if let Some(record) = record {
         record.request(&api_request.body);
     }
+    let cutoff = request.conn_data::<Cutoff>();
     let handled = match record {
         None => state.gateway.handle_at(user, api_request, path).await,
         Some(record) => {
@@ -175,7 +176,7 @@ async fn served(
             if let Some(record) = &mut record {
                 record.started(200);
             }
-            Ok(watching(*stream, state.stop.clone(), record))
+            Ok(watch_response(*stream, state.stop.clone(), record, cutoff))
         }
     }
 }
@@ -318,23 +319,19 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// The record of a watch ends when the stream is dropped.
-fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
+fn watch_response(stream: WatchStream, stop: CancellationToken, record: Option<Record>, cutoff: Option<&Cutoff>) -> HttpResponse {
     let content_type = HeaderValue::from_static(stream.content_type());
     let warnings = warning_headers(&stream.warnings);
-    let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
-        }
-    });
+    let chunks = watching(stream, stop, record);
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
     for value in warnings {
         response.append_header((header::WARNING, value));
     }
-    response.streaming(chunks)
+    match cutoff {
+        Some(cutoff) => response.streaming(Outflow::new(chunks, cutoff.clone(), STALL_LIMIT)),
+        None => response.streaming(chunks),
+    }
 }
 
 /// An error as a `Status` body; protobuf for clients that take nothing else.
