@@ -25,6 +25,9 @@ pub struct Corpus {
     /// One YAML text for each seed.
     pub texts: Vec<&'static str>,
     pub models: Models,
+    pub request_pem: String,
+    pub certificate_pem: String,
+    pub certificate_der: Vec<u8>,
 }
 
 struct Nowhere;
@@ -46,12 +49,15 @@ pub fn custom_kinds(definition: &Value) -> Result<Vec<Arc<Kind>>, String> {
 impl Corpus {
     pub fn load() -> Corpus {
         let mut bodies = yaml_documents(SEEDS.as_bytes()).expect("good seeds");
-        bodies.push(signing_request());
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let request_pem = rcgen::CertificateParams::default().serialize_request(&key).expect("a request").pem().expect("PEM");
+        let certificate = rcgen::CertificateParams::new(vec!["a.example".into()]).and_then(|p| p.self_signed(&key)).expect("a certificate");
+        bodies.push(signing_request(&request_pem));
         let definition = bodies.iter().find(|b| b["kind"] == "CustomResourceDefinition").expect("a definition");
         let custom = custom_kinds(definition).expect("a good definition");
         let kinds: Vec<Arc<Kind>> = all().into_iter().cloned().map(Arc::new).chain(custom).collect();
         let seeded = kinds.iter().filter(|k| k.resource.verbs.contains(&"create")).map(|kind| seeded(kind, &kinds, &bodies));
-        Corpus { kinds: seeded.collect(), texts: SEEDS.split("\n---\n").collect(), models: Models::load(), bodies }
+        Corpus { kinds: seeded.collect(), texts: SEEDS.split("\n---\n").collect(), models: Models::load(), bodies, request_pem, certificate_pem: certificate.pem(), certificate_der: certificate.der().to_vec() }
     }
 }
 
@@ -82,10 +88,8 @@ fn seeded(kind: &Arc<Kind>, kinds: &[Arc<Kind>], bodies: &[Value]) -> Seeded {
     Seeded { kind: kind.clone(), stored_as, bodies: own, stored }
 }
 
-fn signing_request() -> Value {
+fn signing_request(pem: &str) -> Value {
     use base64::Engine;
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let pem = rcgen::CertificateParams::default().serialize_request(&key).expect("a request").pem().expect("PEM");
     let request = base64::engine::general_purpose::STANDARD.encode(pem);
     json!({
         "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": { "name": "x" },

@@ -2,14 +2,17 @@
 //! what somebody else wrote. Nothing may panic, take long, or take in what it would refuse a second time.
 //!
 //! - `seeds.yaml`, `corpus`: what inputs are made from; `models`, `odd`, `mutate`, `random`: how
-//! - `objects`, `targets`: the write path of every kind; `parsers`: everything else that reads
+//! - `targets`: objects of every kind on the write path; `objects`, `managers`, `conform`, `strict`: what must hold of them
+//! - `parsers`, `edges`: everything else that reads
 //! - `run`: runs inputs and gathers what doesn't hold
 //! - `bombs`: small inputs that ask for a lot of work
 //!
-//! A few thousand inputs run with the other tests. For more of them, or for one again:
-//! `FUZZ_COUNT=1000000 FUZZ_SEED=7 FUZZ_FIRST=0 cargo test --lib fuzz::long_run -- --ignored --nocapture`
+//! A few thousand inputs run with the other tests; docs/fuzzing.md says how to run more of them, or one again.
 mod bombs;
+mod conform;
 mod corpus;
+mod edges;
+mod managers;
 mod models;
 mod mutate;
 mod objects;
@@ -17,10 +20,11 @@ mod odd;
 mod parsers;
 mod random;
 mod run;
+mod strict;
 mod targets;
 
 use corpus::Corpus;
-use run::run;
+use run::{Report, run};
 
 /// Inputs that run each time.
 const QUICK: u64 = 6_000;
@@ -63,7 +67,13 @@ fn bad_input() {
 #[ignore = "runs as long as it is told to"]
 fn long_run() {
     let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let report = run(number("FUZZ_SEED", 2), number("FUZZ_FIRST", 0), number("FUZZ_COUNT", 10_000_000));
-    println!("{report}");
-    assert!(report.findings.is_empty(), "{report}");
+    let (seed, first, count) = (number("FUZZ_SEED", 2), number("FUZZ_FIRST", 0), number("FUZZ_COUNT", 10_000_000));
+    let threads = number("FUZZ_THREADS", 1).max(1);
+    let share = count.div_ceil(threads);
+    let parts = (0..threads).map(|n| (first + n * share, share.min(count.saturating_sub(n * share))));
+    let runs: Vec<_> = parts.map(|(first, count)| std::thread::spawn(move || run(seed, first, count))).collect();
+    let mut report = Report::default();
+    runs.into_iter().for_each(|run| report.add(run.join().expect("a report")));
+    println!("seed {seed}: {report}{}", report.by_target());
+    assert!(report.findings.is_empty(), "{} findings", report.findings.len());
 }

@@ -33,11 +33,14 @@ impl Models {
         self.0.get(name)
     }
 
+    /// The name of the definition that a schema refers to.
+    pub fn reference(schema: &Value) -> Option<&str> {
+        schema["allOf"].get(0).unwrap_or(schema)["$ref"].as_str()?.rsplit('/').next()
+    }
+
     /// The definition that a schema refers to, or itself.
-    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        let inner = schema["allOf"].get(0).unwrap_or(schema);
-        let name = inner["$ref"].as_str().and_then(|r| r.rsplit('/').next());
-        name.and_then(|name| self.0.get(name)).unwrap_or(inner)
+    pub fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        Models::reference(schema).and_then(|name| self.0.get(name)).unwrap_or(schema)
     }
 
     /// The schema of a member or item.

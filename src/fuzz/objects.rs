@@ -38,10 +38,11 @@ pub fn create(kind: &Kind, stored_as: &Kind, body: &[u8]) -> Outcome<Option<Valu
 /// A refusal names the fields that it is about.
 pub fn said(error: &ApiError) -> Outcome<()> {
     let causes = error.details.iter().flat_map(|d| &d.causes);
-    match causes.into_iter().find(|c| c.field.is_empty()) {
-        Some(cause) if error.code == 422 => Err(format!("a finding without a field: {}", cause.message)),
+    match causes.into_iter().find(|c| c.field.is_empty() && c.reason.starts_with("FieldValue")) {
+        Some(cause) => Err(format!("a finding without a field: {}", cause.message)),
         _ if error.message.is_empty() => Err("a refusal without words".into()),
-        _ if error.code == 500 => Err(format!("an internal error: {}", error.message)),
+        // What a configuration of server-side apply can't be is an internal error upstream.
+        _ if error.code == 500 && !error.message.starts_with("failed to create typed patch object") => Err(format!("an internal error: {}", error.message)),
         _ => Ok(()),
     }
 }
@@ -87,7 +88,28 @@ fn binary(kind: &Kind, object: &Value) -> Outcome<()> {
     let back = protobuf::to_json(&bytes).map_err(|e| format!("what was written in protobuf can't be read: {e}"))?;
     let mut back = kind.check_value(&back).map_err(|e| format!("an object is no body after protobuf: {e}"))?.value;
     kind.default(&mut back);
-    same("protobuf changes an object", object, &back)
+    // The wire doesn't tell what is empty from what isn't there.
+    same("protobuf changes an object", &full(object), &full(&back))
+}
+
+/// The value without members that say nothing.
+fn full(value: &Value) -> Value {
+    let empty = |v: &Value| match v {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(true) => false,
+    };
+    match value {
+        Value::Object(members) => {
+            let inner = members.iter().map(|(k, v)| (k.clone(), full(v))).filter(|(_, v)| !empty(v));
+            Value::Object(inner.collect())
+        }
+        Value::Array(items) => items.iter().map(full).collect(),
+        other => other.clone(),
+    }
 }
 
 /// A view of a stored object can be sent back.
@@ -131,24 +153,29 @@ fn stored(kind: &Kind, object: &Value) -> Entry {
 }
 
 /// Says where two values differ first.
-fn same(what: &str, one: &Value, other: &Value) -> Outcome<()> {
+pub fn same(what: &str, one: &Value, other: &Value) -> Outcome<()> {
     match difference(one, other, String::new()) {
         None => Ok(()),
         Some((path, one, other)) => Err(format!("{what}: {path}: {one} became {other}")),
     }
 }
 
+/// The beginning of a value's text.
+pub fn short(value: &Value) -> String {
+    value.to_string().chars().take(200).collect()
+}
+
 fn difference(one: &Value, other: &Value, path: String) -> Option<(String, String, String)> {
-    let short = |value: Option<&Value>| value.map_or("nothing".to_string(), |v| v.to_string().chars().take(200).collect());
+    let text = |value: Option<&Value>| value.map_or("nothing".to_string(), short);
     match (one, other) {
         _ if one == other => None,
         (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).find_map(|key| match (a.get(key), b.get(key)) {
             (Some(x), Some(y)) => difference(x, y, format!("{path}.{key}")),
-            (x, y) => Some((format!("{path}.{key}"), short(x), short(y))),
+            (x, y) => Some((format!("{path}.{key}"), text(x), text(y))),
         }),
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             a.iter().zip(b).enumerate().find_map(|(at, (x, y))| difference(x, y, format!("{path}[{at}]")))
         }
-        _ => Some((path, short(Some(one)), short(Some(other)))),
+        _ => Some((path, short(one), short(other))),
     }
 }

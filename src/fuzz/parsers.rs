@@ -4,6 +4,7 @@ use super::mutate::{Source, bytes, text};
 use super::objects::Outcome;
 use super::odd;
 use super::random::Random;
+use super::strict;
 use crate::actors::kinds::Kind;
 use crate::http::api::{Continue, Query, delete_options, parse_path, unescape_path};
 use crate::http::audit::{Policy, Request};
@@ -39,11 +40,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("jsonpath", jsonpath),
     ("audit policy", audit_policy),
     ("accept", accept),
+    ("unknown fields", strict::unknown),
+    ("double fields", strict::doubled),
 ];
 
 fn kind<'a>(random: &mut Random, corpus: &'a Corpus) -> (&'a Kind, &'a Value) {
     let seeded = random.pick(&corpus.kinds);
-    (&*seeded.kind, random.pick(&seeded.bodies))
+    // A kind without seeds is a finding of its own: it gets a body that it must refuse.
+    (&*seeded.kind, seeded.bodies.get(random.below(seeded.bodies.len())).unwrap_or(&Value::Null))
 }
 
 fn json_body(random: &mut Random, corpus: &Corpus) -> Outcome<()> {
@@ -75,7 +79,7 @@ fn yaml_body(random: &mut Random, corpus: &Corpus) -> Outcome<()> {
 }
 
 /// One of these texts, changed.
-fn one_of(random: &mut Random, seeds: &[&'static str]) -> String {
+pub fn one_of(random: &mut Random, seeds: &[&'static str]) -> String {
     let seed = random.word(seeds);
     text(random, seed)
 }

@@ -1,7 +1,8 @@
 //! Runs inputs one after the other and gathers what doesn't hold.
 use super::corpus::Corpus;
 use super::random::Random;
-use super::{parsers, targets};
+use super::parsers::Target;
+use super::{edges, parsers, targets};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +30,8 @@ pub struct Report {
     pub inputs: u64,
     /// Inputs that the write path took.
     pub accepted: u64,
+    /// Inputs and the time that they took, by target.
+    pub targets: BTreeMap<String, (u64, Duration, Duration)>,
     /// What doesn't hold, with the first input that showed it and how many did.
     pub findings: BTreeMap<String, (u64, String, u64)>,
 }
@@ -37,6 +40,29 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} inputs, {} accepted objects, {} findings", self.inputs, self.accepted, self.findings.len())?;
         self.findings.values().try_for_each(|(index, said, count)| writeln!(f, "input {index} ({count} times): {said}"))
+    }
+}
+
+impl Report {
+    /// Takes over what another run came to.
+    pub fn add(&mut self, other: Report) {
+        self.inputs += other.inputs;
+        self.accepted += other.accepted;
+        for (target, (inputs, total, longest)) in other.targets {
+            let so_far = self.targets.entry(target).or_default();
+            *so_far = (so_far.0 + inputs, so_far.1 + total, so_far.2.max(longest));
+        }
+        for (kind, (index, said, count)) in other.findings {
+            self.findings.entry(kind).and_modify(|found| found.2 += count).or_insert((index, said, count));
+        }
+    }
+
+    /// A line for each target.
+    pub fn by_target(&self) -> String {
+        let line = |(name, (inputs, total, longest)): (&String, &(u64, Duration, Duration))| {
+            format!("{name:24} {inputs:9} inputs, {:8.1} s in all, the longest {:6.1} ms\n", total.as_secs_f64(), longest.as_secs_f64() * 1e3)
+        };
+        self.targets.iter().map(line).collect()
     }
 }
 
@@ -70,10 +96,15 @@ pub fn run(seed: u64, first: u64, count: u64) -> Report {
 fn one(corpus: &Corpus, seed: u64, index: u64, report: &mut Report) {
     report.inputs += 1;
     let mut fastest = Duration::MAX;
+    let mut slow = String::new();
     for attempt in 0..3 {
         let begun = Instant::now();
-        let (name, outcome) = tried(corpus, seed, index);
+        let (target, name, outcome) = tried(corpus, seed, index);
         fastest = fastest.min(begun.elapsed());
+        if attempt == 0 {
+            let so_far = report.targets.entry(target.into()).or_default();
+            *so_far = (so_far.0 + 1, so_far.1 + fastest, so_far.2.max(fastest));
+        }
         match outcome {
             Ok(accepted) => report.accepted += u64::from(accepted && attempt == 0),
             Err(said) => return note(report, index, &name, said),
@@ -81,24 +112,28 @@ fn one(corpus: &Corpus, seed: u64, index: u64, report: &mut Report) {
         if fastest <= LONGEST {
             return;
         }
+        slow = name;
     }
-    note(report, index, "slow", format!("an input takes {fastest:?}"));
+    note(report, index, &slow, format!("takes {fastest:?}"));
 }
 
-fn tried(corpus: &Corpus, seed: u64, index: u64) -> (String, Result<bool, String>) {
+fn tried(corpus: &Corpus, seed: u64, index: u64) -> (&'static str, String, Result<bool, String>) {
     let mut random = Random::of(seed, index);
+    let mut target = "";
     let mut name = String::new();
-    let run = catch_unwind(AssertUnwindSafe(|| {
-        if random.one_in(3) {
-            let (target, act) = random.pick(parsers::TARGETS);
-            name = target.to_string();
-            act(&mut random, corpus).map(|()| false)
-        } else {
-            targets::object(&mut random, corpus, &mut name)
-        }
+    let run = catch_unwind(AssertUnwindSafe(|| match random.below(8) {
+        0..=4 => targets::object(&mut random, corpus, &mut target, &mut name),
+        5 | 6 => read(&mut random, corpus, parsers::TARGETS, &mut target),
+        _ => read(&mut random, corpus, edges::TARGETS, &mut target),
     }));
     let outcome = run.unwrap_or_else(|_| Err(format!("panic {}", PANIC.with(|p| p.borrow().clone()))));
-    (name, outcome)
+    (target, format!("{target} {name}"), outcome)
+}
+
+fn read(random: &mut Random, corpus: &Corpus, of: &[(&'static str, Target)], target: &mut &'static str) -> Result<bool, String> {
+    let (name, act) = random.pick(of);
+    *target = name;
+    act(random, corpus).map(|()| false)
 }
 
 fn note(report: &mut Report, index: u64, name: &str, said: String) {

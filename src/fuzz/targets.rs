@@ -4,17 +4,24 @@ use super::mutate::{Source, bytes};
 use super::objects::{self, Outcome};
 use super::odd;
 use super::random::Random;
+use super::{conform, managers};
 use crate::actors::kinds::{Kind, Part, Patch};
 use serde_json::{Value, json};
 
 /// Whether the object was taken.
-pub fn object(random: &mut Random, corpus: &Corpus, name: &mut String) -> Outcome<bool> {
+pub fn object(random: &mut Random, corpus: &Corpus, target: &mut &'static str, name: &mut String) -> Outcome<bool> {
     let seeded = random.pick(&corpus.kinds);
     let resource = &seeded.kind.resource;
     let source = Source { models: &corpus.models, seeds: &corpus.bodies };
-    let act = if random.one_in(2) { created } else { changed };
     *name = format!("{} {}", resource.api_version(), resource.kind);
-    act(random, corpus, seeded, &source)
+    if seeded.bodies.is_empty() {
+        return Ok(false);
+    }
+    if random.one_in(2) {
+        *target = "create";
+        return created(random, corpus, seeded, &source);
+    }
+    changed(random, corpus, seeded, &source, target)
 }
 
 fn created(random: &mut Random, corpus: &Corpus, seeded: &Seeded, source: &Source<'_>) -> Outcome<bool> {
@@ -23,6 +30,7 @@ fn created(random: &mut Random, corpus: &Corpus, seeded: &Seeded, source: &Sourc
     source.object(random, &mut body, corpus.models.of(kind));
     let Some(object) = objects::create(kind, stored_as, body.to_string().as_bytes())? else { return Ok(false) };
     objects::holds(stored_as, &object)?;
+    looks_as_published(corpus, stored_as, &object)?;
     if kind.view.is_some() {
         objects::viewed(kind, &object)?;
     }
@@ -51,7 +59,15 @@ fn defined(random: &mut Random, corpus: &Corpus, source: &Source<'_>, definition
     Ok(())
 }
 
-fn changed(random: &mut Random, corpus: &Corpus, seeded: &Seeded, source: &Source<'_>) -> Outcome<bool> {
+fn looks_as_published(corpus: &Corpus, kind: &Kind, object: &Value) -> Outcome<()> {
+    let Some(schema) = corpus.models.of(kind) else { return Ok(()) };
+    match conform::wrong(&corpus.models, schema, object, "") {
+        Some(wrong) => Err(format!("an object isn't as published: {wrong}")),
+        None => Ok(()),
+    }
+}
+
+fn changed(random: &mut Random, corpus: &Corpus, seeded: &Seeded, source: &Source<'_>, target: &mut &'static str) -> Outcome<bool> {
     // What is shown by a view is written through it; here only what is stored counts.
     let kind = &*seeded.stored_as;
     if seeded.stored.is_empty() {
@@ -60,20 +76,31 @@ fn changed(random: &mut Random, corpus: &Corpus, seeded: &Seeded, source: &Sourc
     let old = random.pick(&seeded.stored);
     let part = part(random, kind);
     let schema = corpus.models.of(kind);
-    let next = match random.below(5) {
-        0 => {
-            let mut body = old.clone();
-            source.object(random, &mut body, schema);
-            let Ok(checked) = kind.check_value(&body) else { return Ok(false) };
-            objects::update(kind, part, old, checked.value)?
-        }
-        _ => {
-            let Some(patch) = patch(random, source, kind, old, schema) else { return Ok(false) };
-            objects::edit(kind, part, old, patch)?
-        }
+    if random.one_in(5) {
+        *target = "update";
+        let mut body = old.clone();
+        source.object(random, &mut body, schema);
+        let Ok(checked) = kind.check_value(&body) else { return Ok(false) };
+        let Some(next) = objects::update(kind, part, old, checked.value)? else { return Ok(false) };
+        objects::holds(kind, &next)?;
+        looks_as_published(corpus, kind, &next)?;
+        return Ok(true);
+    }
+    let Some(patch) = patch(random, source, kind, old, schema) else { return Ok(false) };
+    *target = match &patch {
+        Patch::Json(_) => "json patch",
+        Patch::Merge(_) => "merge patch",
+        Patch::Strategic(_) => "strategic merge patch",
+        Patch::Apply { .. } => "apply",
     };
-    let Some(next) = next else { return Ok(false) };
+    let config = if let Patch::Apply { config, .. } = &patch { Some(config.clone()) } else { None };
+    let Some(next) = objects::edit(kind, part, old, patch)? else { return Ok(false) };
     objects::holds(kind, &next)?;
+    looks_as_published(corpus, kind, &next)?;
+    managers::consistent(&next)?;
+    if let Some(config) = config {
+        managers::again(kind, part, &next, &config)?;
+    }
     Ok(true)
 }
 
