@@ -2,7 +2,7 @@
 use super::models::Models;
 use super::objects;
 use crate::actors::kinds::custom::{Endpoint, EndpointResolver, kinds_of};
-use crate::actors::kinds::{Kind, all};
+use crate::actors::kinds::{Kind, Writer, all, track_create};
 use crate::protocol::codec::yaml_documents;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -57,7 +57,15 @@ impl Corpus {
         let custom = custom_kinds(definition).expect("a good definition");
         let kinds: Vec<Arc<Kind>> = all().into_iter().cloned().map(Arc::new).chain(custom).collect();
         let seeded = kinds.iter().filter(|k| k.resource.verbs.contains(&"create")).map(|kind| seeded(kind, &kinds, &bodies));
-        Corpus { kinds: seeded.collect(), texts: SEEDS.split("\n---\n").collect(), models: Models::load(), bodies, request_pem, certificate_pem: certificate.pem(), certificate_der: certificate.der().to_vec() }
+        Corpus {
+            kinds: seeded.collect(),
+            texts: SEEDS.split("\n---\n").collect(),
+            models: Models::load(),
+            bodies,
+            request_pem,
+            certificate_pem: certificate.pem(),
+            certificate_der: certificate.der().to_vec(),
+        }
     }
 }
 
@@ -85,6 +93,8 @@ fn seeded(kind: &Arc<Kind>, kinds: &[Arc<Kind>], bodies: &[Value]) -> Seeded {
         let made = own.iter().filter_map(|body| objects::create(kind, &stored_as, body.to_string().as_bytes()).ok().flatten());
         stored.extend(made);
     }
+    let writer = Writer::internal("seed");
+    stored.iter_mut().for_each(|object| track_create(&stored_as, object, &writer));
     Seeded { kind: kind.clone(), stored_as, bodies: own, stored }
 }
 

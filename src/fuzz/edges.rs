@@ -64,7 +64,12 @@ fn mesh(random: &mut Random, _: &Corpus) -> Outcome<()> {
         0 => Call::Hello { node: word(random), oldest: 1, newest: random.next() as u16 },
         1 => Call::Join { token: word(random), node: word(random), request: word(random).into_bytes() },
         2 => Call::Api(ApiCall { method: "PUT".into(), path: word(random), content_type: word(random), body: Bytes::from(word(random)) }),
-        3 => Call::Logs(LogCall { pod: word(random), tail_lines: Some(random.next()), since_ms: Some(odd::integer(random)), ..LogCall::default() }),
+        3 => Call::Logs(LogCall {
+            pod: word(random),
+            tail_lines: Some(random.next()),
+            since_ms: Some(odd::integer(random)),
+            ..LogCall::default()
+        }),
         4 => Call::Exec(ExecCall { command: vec![word(random), word(random)], tty: true, ..ExecCall::default() }),
         _ => Call::PortForward { namespace: word(random), pod: word(random), uid: word(random), port: random.next() as u16 },
     };

@@ -8,15 +8,19 @@ use std::collections::HashSet;
 /// Applies a configuration once more to what came of it.
 pub fn again(kind: &Kind, part: Part, next: &Value, config: &Value) -> Outcome<()> {
     consistent(next)?;
+    // What the other parts merge is recorded by the actor, afterwards.
+    if !matches!(part, Part::Main | Part::Status) {
+        return Ok(());
+    }
     let mut config = config.clone();
     // A version or a uid in the configuration is a precondition: it holds once only.
-    if let Some(meta) = config["metadata"].as_object_mut() {
+    if let Some(meta) = config.get_mut("metadata").and_then(Value::as_object_mut) {
         meta.remove("resourceVersion");
         meta.remove("uid");
     }
-    match objects::edit(kind, part, next, Patch::Apply { config, force: false })? {
-        Some(twice) => same("an apply again changes the object", &timeless(next), &timeless(&twice)),
-        None => Err("an apply again is refused".into()),
+    match objects::attempt(kind, part, next, Patch::Apply { config, force: false }) {
+        Ok(twice) => same("an apply again changes the object", &timeless(next), &timeless(&twice)),
+        Err(error) => Err(format!("an apply again is refused: {}", error.message)),
     }
 }
 
@@ -44,7 +48,7 @@ pub fn consistent(object: &Value) -> Outcome<()> {
 /// Without the times of the managers: they are those of this run.
 fn timeless(object: &Value) -> Value {
     let mut object = object.clone();
-    for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
+    for entry in object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(entry) = entry.as_object_mut() {
             entry.remove("time");
         }

@@ -272,6 +272,7 @@ fn a_namespace_ends_in_steps() {
     assert_eq!(kept["spec"]["finalizers"], json!(["kubernetes"]));
     let done = update("Namespace", Part::Finalize, &space, |o| o["spec"]["finalizers"] = json!([])).expect("a good update");
     assert!(remove::complete(kind("Namespace"), &done));
+    assert!(update("Namespace", Part::Finalize, &space, |o| o["spec"]["finalizers"] = json!(["a b"])).is_err());
 }
 
 #[test]
