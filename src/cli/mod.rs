@@ -15,6 +15,9 @@ mod token;
 mod up;
 mod version;
 
+#[cfg(test)]
+pub(crate) use bench::parse_kubeconfig;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 

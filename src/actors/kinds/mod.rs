@@ -59,6 +59,9 @@ pub use prepare::{begin_create, prepare_create, prepare_update};
 pub use scale::{scale_of, set_replicas};
 pub use stages::proposed;
 pub use table::{Kinds, Launch, Served};
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use tracking::created as track_create;
 pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, Patch, Propagation, WriteOp, WriteRequest, Written};
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.

@@ -2,6 +2,7 @@
 use super::actor::decode_error;
 use super::{FieldValidation, Kind, Part, Writer};
 use crate::protocol::apply::{self, Config, Record, Reset, Rules, Schema, managed};
+use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ fn with<T>(kind: &Kind, part: Part, writer: &Writer, act: impl FnOnce(&Rules<'_>
 }
 
 /// Records who set the fields of a new object, which is defaulted and not yet admitted.
-pub(super) fn created(kind: &Kind, object: &mut Value, writer: &Writer) {
+pub(crate) fn created(kind: &Kind, object: &mut Value, writer: &Writer) {
     with(kind, Part::Main, writer, |rules, writer| apply::track(rules, None, object, writer));
 }
 
@@ -110,6 +111,7 @@ fn complete(kind: &Kind, part: Part, config: &Value, old: Option<&Value>) -> Res
     if part != Part::Scale {
         return Ok(config.clone());
     }
+    SCALE.check_value(config).map_err(|e| decode_error(&e))?;
     let resource = &kind.resource;
     let old = old.unwrap_or(&Value::Null);
     let mut whole = json!({ "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": { "name": old["metadata"]["name"] } });

@@ -105,7 +105,12 @@ impl Access {
     /// Reads a kubeconfig's current context.
     pub fn load(path: &Path) -> Result<Access, KubeconfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| KubeconfigError::Read(path.into(), e))?;
-        let file: File = serde_yaml::from_str(&text).map_err(|e| KubeconfigError::Parse(path.into(), e))?;
+        Access::parse(&text, path)
+    }
+
+    /// The text of a kubeconfig; `path` is for messages and for the files that it names.
+    pub fn parse(text: &str, path: &Path) -> Result<Access, KubeconfigError> {
+        let file: File = serde_yaml::from_str(text).map_err(|e| KubeconfigError::Parse(path.into(), e))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         access(&file, folder).map_err(|why| KubeconfigError::Unusable(path.into(), why))
     }

@@ -14,6 +14,12 @@ mod tests;
 mod timing;
 mod watch;
 
+/// Whether the text is a kubeconfig, and if not, why: what the fuzz targets reach.
+#[cfg(test)]
+pub(crate) fn parse_kubeconfig(text: &str) -> Result<(), String> {
+    Access::parse(text, std::path::Path::new("/nowhere/config")).map(|_| ()).map_err(|e| e.to_string())
+}
+
 use super::{CliError, Outcome};
 use clap::{Args, Subcommand};
 use kubeconfig::Access;

@@ -27,5 +27,9 @@ pub use reviews::VIRTUAL;
 pub use server::{ServerState, app};
 pub use watch::WatchStream;
 
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use {list::Continue, options::delete_options};
+
 /// Upstream's limit on request bodies, bytes.
 pub const MAX_BODY: usize = 3 * 1024 * 1024;

@@ -45,9 +45,12 @@ pub static KIND: Kind = Kind {
 
 const COLUMNS: &[Column] = &[NAME, column("Status", "string", 0, "The namespace's phase."), AGE];
 
-/// Every namespace carries its name as a label.
+/// Every namespace carries its name as a label; one whose name is still to be generated gets it when it is made.
 fn default(object: &mut Value) {
     let name = object["metadata"]["name"].clone();
+    if name.as_str().is_none_or(str::is_empty) {
+        return;
+    }
     if !object["metadata"]["labels"].is_object() {
         object["metadata"]["labels"] = json!({});
     }
@@ -55,6 +58,7 @@ fn default(object: &mut Value) {
 }
 
 fn create(object: &mut Value) {
+    default(object);
     if !object["spec"].is_object() {
         object["spec"] = json!({});
     }
