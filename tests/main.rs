@@ -5,6 +5,7 @@ mod bench_smoke;
 mod busybox;
 mod clients;
 mod cluster;
+mod conformance;
 mod crash;
 mod dashboard_browser;
 mod http_streams;
