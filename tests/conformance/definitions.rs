@@ -40,7 +40,7 @@ async fn the_status_of_a_definition() {
     let path = format!("{}/status", custom.at());
     let held = |object: &Value, kind: &str| object["status"]["conditions"].as_array().is_some_and(|c| c.iter().any(|c| c["type"] == kind));
     let condition = |kind: &str| json!({ "type": kind, "status": "True", "reason": "E2E", "message": "Set from an e2e test" });
-    assert!(held(&api.get(&path).await.ok(), "Established"));
+    until("it is established", async || held(&api.get(&path).await.ok(), "Established").then_some(())).await;
     let updated = until("no controller is in between", async || {
         let mut wanted = api.get(&path).await.ok();
         wanted["status"]["conditions"].as_array_mut().expect("conditions").push(condition("StatusUpdate"));

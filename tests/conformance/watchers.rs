@@ -109,7 +109,7 @@ async fn all_in_the_same_order() {
         for i in 0..EVENTS / 3 {
             let path = format!("{maps}/m{}", i % 7);
             api.post(&maps, &crate::api::map(&format!("m{}", i % 7), "0", Value::Null)).await.ok();
-            api.patch(&path, "merge", &json!({ "data": { "k": i.to_string() } })).await.ok();
+            api.patch(&path, "merge", &json!({ "data": { "k": format!("changed-{i}") } })).await.ok();
             api.delete(&path).await.ok();
         }
     });

@@ -1,7 +1,7 @@
 //! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
 use super::tracking::Intent;
-use super::{
+use super::{Admission, 
     DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
     Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
@@ -65,6 +65,11 @@ impl Kinds {
     /// Deletes an object, or marks it, on the server's own behalf.
     pub async fn delete(&self, served: &Served, key: ObjectKey, options: DeleteOptions, dry_run: bool) -> Result<Written, ApiError> {
         self.delete_as(served, key, options, &Writer { dry_run, ..self.server.clone() }).await
+    }
+
+    /// What stands between requests and the store, for requests that write nothing.
+    pub fn admission(&self) -> &dyn Admission {
+        &*self.admission
     }
 
     /// Creates an object from a decoded body; answers once it is durable.

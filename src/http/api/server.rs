@@ -89,6 +89,9 @@ async fn answer(
             // A websocket begins with a GET; what it does is no reading.
             access.authorize(&user, &Action::resource("create", target, &query))?;
         }
+        if !matches!(target.subresource.as_str(), "log") {
+            state.gateway.connect(&user, target, &query).await?;
+        }
         let response = match Proxy::owns(target) {
             true => state.proxy.serve(&request, payload, target, &state.pods).await?,
             false => state.pods.serve(&request, payload, &query, target, &state.stop).await?,

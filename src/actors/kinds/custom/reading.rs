@@ -50,9 +50,11 @@ impl Reading {
 
     /// Whether a stored object can be served as it is. `body`: its canonical JSON, which says `kind` and `apiVersion` first.
     pub fn is_plain(&self, body: &[u8]) -> bool {
-        let wanted = format!("\"apiVersion\":\"{}\"", self.api_version);
-        let head = body.get(..body.len().min(wanted.len() + 512)).unwrap_or_default();
-        self.defaults.is_none() && head.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+        const FIELD: &[u8] = b"\"apiVersion\":\"";
+        // The first one is the object's own; those of its managers come later, and may be of any version.
+        let own = body.windows(FIELD.len()).position(|window| window == FIELD).and_then(|at| body.get(at + FIELD.len()..));
+        let same = own.and_then(|rest| rest.strip_prefix(self.api_version.as_bytes())).is_some_and(|rest| rest.first() == Some(&b'"'));
+        self.defaults.is_none() && same
     }
 
     /// Stored objects, as this version shows them.
