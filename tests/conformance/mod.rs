@@ -17,6 +17,7 @@ mod pods;
 mod policies;
 mod quotas;
 mod reviews;
+mod table;
 mod watchers;
 mod webhook_objects;
 mod webhooks;
