@@ -43,7 +43,8 @@ impl Scene {
 
     /// A pod that sleeps, running.
     fn sleeper(&self, name: &str) {
-        self.0.ok(&format!("run {name} --image={IMAGE} --image-pull-policy=IfNotPresent --labels=run={name} --grace-period=1 -- sleep 1000"));
+        self.0
+            .ok(&format!("run {name} --image={IMAGE} --image-pull-policy=IfNotPresent --labels=run={name} --grace-period=1 -- sleep 1000"));
         self.0.ok(&format!("wait --for=condition=Ready pod/{name} --timeout=60s"));
     }
 }
@@ -95,45 +96,46 @@ fn a_controller_starts_scales_and_stops() {
     assert_eq!(scene.0.ok("get rc,svc -l app=web --no-headers").trim(), "");
 }
 
+/// What descriptions of each sort say, words parted by bars.
+const OF_A_POD: &str = "Name:|Namespace:|Node:|Labels:|app=web|Status:|Running|IP:|Controlled By:|ReplicationController/web|Image:|luksa/kubia|State:|QoS Class:";
+const OF_A_CONTROLLER: &str = "Name:|web|Namespace:|Selector:|app=web|Labels:|Replicas:|1 current / 1 desired|Pods Status:|\
+    1 Running / 0 Waiting / 0 Succeeded / 0 Failed|Pod Template:|Image:|Events:|SuccessfulCreate";
+const OF_A_SERVICE: &str = "Name:|web|Namespace:|Labels:|Selector:|Type:|ClusterIP|IP:|Port:|Endpoints:|:8080|Session Affinity:";
+const OF_A_NODE: &str = "Name:|Labels:|Annotations:|CreationTimestamp:|Conditions:|MemoryPressure|DiskPressure|PIDPressure|Ready|Addresses:|\
+    Capacity:|Version:|Kubelet Version:|Pods";
+
 #[test]
 fn descriptions_tell_what_matters() {
     let scene = Scene::new("describe");
     scene.controller(1);
     let pod = scene.ready(1).remove(0);
     scene.0.ok("expose rc web --name=web --port=80 --target-port=8080");
-    let has = |words: &[&str], line: &str| {
-        let told = scene.0.ok(line);
-        for word in words {
+    wait_for("the service has its endpoint", SOON, || scene.0.ok("describe service web").contains(":8080").then_some(()));
+    let node = scene.0.ok("get nodes -o name");
+    let namespace = &scene.0.namespace;
+    let lines = [
+        (format!("describe pod {pod}"), format!("{OF_A_POD}|{pod}|{namespace}")),
+        ("describe rc web".into(), OF_A_CONTROLLER.into()),
+        ("describe service web".into(), OF_A_SERVICE.into()),
+        (format!("describe {}", node.trim()), format!("{OF_A_NODE}|{pod}")),
+        (format!("describe namespace {namespace}"), format!("Name:|{namespace}|Labels:|Annotations:|Status:|Active")),
+    ];
+    for (line, words) in lines {
+        let told = scene.0.ok(&line);
+        for word in words.split('|') {
             assert!(told.contains(word), "no {word} in\n{told}");
         }
-    };
-    let namespace = scene.0.namespace.as_str();
-    has(
-        &["Name:", &pod, "Namespace:", namespace, "Node:", "Labels:", "app=web", "Status:", "Running", "IP:", "Controlled By:",
-          "ReplicationController/web", "Image:", "luksa/kubia", "State:", "QoS Class:"],
-        &format!("describe pod {pod}"),
-    );
-    has(
-        &["Name:", "web", "Namespace:", "Selector:", "app=web", "Labels:", "Replicas:", "1 current / 1 desired", "Pods Status:",
-          "1 Running / 0 Waiting / 0 Succeeded / 0 Failed", "Pod Template:", "Image:", "Events:", "SuccessfulCreate"],
-        "describe rc web",
-    );
-    has(&["Name:", "web", "Namespace:", "Labels:", "Selector:", "Type:", "ClusterIP", "IP:", "Port:", "Endpoints:", ":8080", "Session Affinity:"], "describe service web");
-    let node = scene.0.ok("get nodes -o name");
-    has(
-        &["Name:", "Labels:", "Annotations:", "CreationTimestamp:", "Conditions:", "MemoryPressure", "DiskPressure", "PIDPressure", "Ready", "Addresses:",
-          "Capacity:", "Version:", "Kubelet Version:", "Pods", &pod],
-        &format!("describe {}", node.trim()),
-    );
-    has(&["Name:", namespace, "Labels:", "Annotations:", "Status:", "Active"], &format!("describe namespace {namespace}"));
+    }
 }
 
 #[test]
 fn a_difference_is_found() {
     let scene = Scene::new("diff");
     let deployment = |image: &str| {
-        format!("{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: httpd}}, spec: {{replicas: 0, selector: {{matchLabels: {{a: b}}}}, \
-                 template: {{metadata: {{labels: {{a: b}}}}, spec: {{containers: [{{name: httpd, image: '{image}'}}]}}}}}}}}")
+        format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: httpd}}, spec: {{replicas: 0, selector: {{matchLabels: {{a: b}}}}, \
+                 template: {{metadata: {{labels: {{a: b}}}}, spec: {{containers: [{{name: httpd, image: '{image}'}}]}}}}}}}}"
+        )
     };
     scene.0.feed("create", &deployment(IMAGE)).ok();
     let difference = scene.0.feed("diff", &deployment("busybox:other"));

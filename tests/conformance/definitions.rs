@@ -59,9 +59,11 @@ async fn the_status_of_a_definition() {
 
 #[tokio::test]
 async fn defaults_for_requests_and_for_what_is_stored() {
-    let schema = |more: Value| json!({ "type": "object", "properties": {
+    let schema = |more: Value| {
+        json!({ "type": "object", "properties": {
         "a": merged(json!({ "type": "string" }), &more["a"]), "b": merged(json!({ "type": "string" }), &more["b"]),
-    } });
+    } })
+    };
     let (api, custom) = (admin(), Custom::new("defaulter", &["v1"], schema(json!({}))));
     custom.create(&api).await;
     let path = custom.path("v1");

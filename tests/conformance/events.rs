@@ -67,7 +67,11 @@ async fn the_life_of_an_event_of_the_newer_group() {
     // The other group shows the same event in its own words.
     assert_eq!(place.api.get(&format!("{}/event-test", place.path("events"))).await.ok()["message"], "This is a test event");
 
-    place.api.patch(&one, "strategic-merge", &json!({ "series": { "count": 1, "lastObservedTime": "2026-01-01T12:00:01.000000Z" } })).await.ok();
+    place
+        .api
+        .patch(&one, "strategic-merge", &json!({ "series": { "count": 1, "lastObservedTime": "2026-01-01T12:00:01.000000Z" } }))
+        .await
+        .ok();
     let mut next = place.api.get(&one).await.ok();
     assert_eq!(next["series"]["count"], 1);
     next["series"]["count"] = 100.into();

@@ -20,10 +20,7 @@ fn deployment(meta: &str, spec: &str) -> String {
 #[tokio::test]
 async fn unknown_and_double_fields_of_a_typed_object() {
     let refused = strict(&deployment("", r#""unknownField":"foo","replicas":2,"replicas":3,"#)).await;
-    assert!(
-        refused.contains("strict decoding error: unknown field \"spec.unknownField\", duplicate field \"spec.replicas\""),
-        "{refused}"
-    );
+    assert!(refused.contains("strict decoding error: unknown field \"spec.unknownField\", duplicate field \"spec.replicas\""), "{refused}");
 }
 
 #[tokio::test]
@@ -95,7 +92,8 @@ async fn unknown_metadata_of_a_custom_resource_and_of_what_is_embedded() {
         let template = format!("  template:\n    apiVersion: foo/v1\n    kind: Sub\n    metadata:\n{inner}      name: subobject\n");
         format!("metadata:\n  name: mytest\n{meta}spec:\n{template}  foo: foo1\n{SPEC}")
     };
-    let (status, said) = applied("embedder", timer(more.clone()), &yaml("  unknownMeta: unknown\n", "      unknownSubMeta: unknown\n")).await;
+    let (status, said) =
+        applied("embedder", timer(more.clone()), &yaml("  unknownMeta: unknown\n", "      unknownSubMeta: unknown\n")).await;
     assert!(status >= 400, "{said}");
     assert!(said.contains("metadata.unknownMeta: field not declared in schema"), "{said}");
     let (_, said) = applied("subembedder", timer(more), &yaml("", "      unknownSubMeta: unknown\n")).await;
@@ -105,7 +103,8 @@ async fn unknown_metadata_of_a_custom_resource_and_of_what_is_embedded() {
 #[tokio::test]
 async fn double_fields_where_unknown_ones_are_kept() {
     let schema = timer(json!({ "x-kubernetes-preserve-unknown-fields": true }));
-    let yaml = format!("metadata:\n  name: mytest\n  finalizers:\n  - test-finalizer\nspec:\n  unknown: uk1\n  foo: foo1\n  foo: foo2\n{SPEC}");
+    let yaml =
+        format!("metadata:\n  name: mytest\n  finalizers:\n  - test-finalizer\nspec:\n  unknown: uk1\n  foo: foo1\n  foo: foo2\n{SPEC}");
     let (status, said) = applied("doubler", schema, &yaml).await;
     assert_eq!(status, 400, "{said}");
     // Lines are counted from the first of the body, which has apiVersion and kind before the metadata.

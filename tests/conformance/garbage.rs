@@ -29,7 +29,12 @@ async fn collected(place: &Place) {
         names(&list).len()
     };
     until("the barrier has its pod", async || (owned().await == 1).then_some(())).await;
-    delete(place, &format!("{}/{}", place.path("replicationcontrollers"), rc["metadata"]["name"].as_str().unwrap_or_default()), "Background").await;
+    delete(
+        place,
+        &format!("{}/{}", place.path("replicationcontrollers"), rc["metadata"]["name"].as_str().unwrap_or_default()),
+        "Background",
+    )
+    .await;
     until("the barrier's pod is gone", async || (owned().await == 0).then_some(())).await;
 }
 

@@ -159,7 +159,9 @@ fn verdict(path: &str, request: &Value) -> Value {
 }
 
 fn pod(object: &Value) -> Value {
-    let named = object["spec"]["containers"].as_array().is_some_and(|c| c.iter().any(|c| c["name"].as_str().is_some_and(|n| n.contains("webhook-disallow"))));
+    let named = object["spec"]["containers"]
+        .as_array()
+        .is_some_and(|c| c.iter().any(|c| c["name"].as_str().is_some_and(|n| n.contains("webhook-disallow"))));
     let labelled = object["metadata"]["labels"]["webhook-e2e-test"] == "disallow";
     match (named, labelled) {
         (true, true) => denied("the pod contains unwanted container name; the pod contains unwanted label"),

@@ -99,8 +99,10 @@ async fn pods_go_before_everything_else() {
         condition(&namespace, "NamespaceFinalizersRemaining").zip(condition(&namespace, "NamespaceContentRemaining"))
     })
     .await;
-    let expected = ("Some content in the namespace has finalizers remaining: e2e.example.com/finalizer in 1 resource instances",
-        "Some resources are remaining: pods. has 1 resource instances");
+    let expected = (
+        "Some content in the namespace has finalizers remaining: e2e.example.com/finalizer in 1 resource instances",
+        "Some resources are remaining: pods. has 1 resource instances",
+    );
     assert_eq!((said.0.as_str(), said.1.as_str()), expected);
     let waiting = place.api.get(&format!("{}/test-pod", place.path("pods"))).await.ok();
     assert!(waiting["metadata"]["deletionTimestamp"].is_string(), "{waiting}");

@@ -87,7 +87,15 @@ async fn with_a_schema() {
     refused(&kubectl, &manifest("spec: {bars: [{age: '10'}]}"), "spec.bars[0].name: Required value");
     let plural = custom.name();
     let told = kubectl.ok(&format!("explain {plural}"));
-    for words in ["DESCRIPTION:", "Foo CRD for Testing", "apiVersion\t<string>", "kind\t<string>", "metadata\t<ObjectMeta>", "spec\t<Object>", "Specification of Foo"] {
+    for words in [
+        "DESCRIPTION:",
+        "Foo CRD for Testing",
+        "apiVersion\t<string>",
+        "kind\t<string>",
+        "metadata\t<ObjectMeta>",
+        "spec\t<Object>",
+        "Specification of Foo",
+    ] {
         assert!(told.contains(words), "no {words} in\n{told}");
     }
     assert!(kubectl.ok(&format!("explain {plural}.metadata")).contains("Standard object's metadata"));
@@ -138,7 +146,10 @@ async fn unknown_fields_kept_in_an_embedded_object() {
     custom.create(&api).await;
     assert_eq!(published(&api, &custom, "v1").await["properties"]["spec"]["x-kubernetes-preserve-unknown-fields"], true);
     let kubectl = kubectl();
-    accepted(&kubectl, &format!("{{apiVersion: {}/v1, kind: Pubnested, metadata: {{name: c}}, spec: {{a: null, b: [{{c: d}}]}}}}", custom.group));
+    accepted(
+        &kubectl,
+        &format!("{{apiVersion: {}/v1, kind: Pubnested, metadata: {{name: c}}, spec: {{a: null, b: [{{c: d}}]}}}}", custom.group),
+    );
     let told = kubectl.ok(&format!("explain {}", custom.name()));
     assert!(told.contains("preserve-unknown-properties in nested field for Testing") && told.contains("spec\t<Object>"), "{told}");
     custom.remove(&api).await;

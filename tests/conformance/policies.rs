@@ -20,7 +20,8 @@ impl<'a> Policy<'a> {
         let mut policy = json!({ "metadata": { "name": name }, "spec": spec });
         policy["spec"]["matchConstraints"] = json!({ "resourceRules": [rule], "namespaceSelector": mine });
         place.api.post(&format!("{GROUP}/{sort}admissionpolicies"), &policy).await.ok();
-        let mut binding = json!({ "metadata": { "name": name }, "spec": { "policyName": name, "matchResources": { "namespaceSelector": mine } } });
+        let mut binding =
+            json!({ "metadata": { "name": name }, "spec": { "policyName": name, "matchResources": { "namespaceSelector": mine } } });
         if sort == "validating" {
             binding["spec"]["validationActions"] = json!(["Deny"]);
         }

@@ -124,7 +124,10 @@ async fn services_are_charged_by_their_type() {
     api.post(&path, &service("node", "NodePort", true)).await.ok();
     // A load balancer with a port on the nodes would be the second of these.
     let refused = api.post(&path, &service("balanced", "LoadBalancer", true)).await.refused(403, "Forbidden");
-    assert!(refused.contains("exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1"), "{refused}");
+    assert!(
+        refused.contains("exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1"),
+        "{refused}"
+    );
     api.post(&path, &service("balanced", "LoadBalancer", false)).await.ok();
     limited.used("q", json!({ "services": "3", "services.nodeports": "1", "services.loadbalancers": "1" })).await;
     for name in ["cluster", "node", "balanced"] {
@@ -146,7 +149,8 @@ async fn a_pod_is_charged_refused_and_given_back() {
     let dongle = json!({ "example.com/dongle": "2" });
     let requests = json!({ "cpu": "500m", "memory": "252Mi", "ephemeral-storage": "30Gi", "example.com/dongle": "2" });
     api.post(&pods, &wanting("test-pod", requests, dongle.clone())).await.ok();
-    let used = json!({ "pods": "1", "cpu": "500m", "memory": "252Mi", "requests.ephemeral-storage": "30Gi", "requests.example.com/dongle": "2" });
+    let used =
+        json!({ "pods": "1", "cpu": "500m", "memory": "252Mi", "requests.ephemeral-storage": "30Gi", "requests.example.com/dongle": "2" });
     limited.used("q", used.clone()).await;
     let too_much = json!({ "cpu": "600m", "memory": "100Mi", "ephemeral-storage": "1Gi" });
     let refused = api.post(&pods, &wanting("fail-pod", too_much, json!({}))).await.refused(403, "Forbidden");
@@ -159,7 +163,9 @@ async fn a_pod_is_charged_refused_and_given_back() {
     api.patch(&format!("{pods}/test-pod"), "strategic-merge", &more).await.refused(422, "Invalid");
     limited.used("q", used).await;
     api.delete(&format!("{pods}/test-pod")).await.ok();
-    limited.used("q", json!({ "pods": "0", "cpu": "0", "memory": "0", "requests.ephemeral-storage": "0", "requests.example.com/dongle": "0" })).await;
+    limited
+        .used("q", json!({ "pods": "0", "cpu": "0", "memory": "0", "requests.ephemeral-storage": "0", "requests.example.com/dongle": "0" }))
+        .await;
 }
 
 #[tokio::test]
@@ -174,7 +180,9 @@ async fn terminating_pods_have_a_quota_of_their_own() {
     let body = |name: &str| wanting(name, json!({ "cpu": "500m", "memory": "200Mi" }), json!({ "cpu": "1", "memory": "400Mi" }));
     let mut ending = body("ending");
     ending["spec"]["activeDeadlineSeconds"] = 3600.into();
-    for (body, name, charged, free) in [(body("lasting"), "lasting", "not-terminating", "terminating"), (ending, "ending", "terminating", "not-terminating")] {
+    for (body, name, charged, free) in
+        [(body("lasting"), "lasting", "not-terminating", "terminating"), (ending, "ending", "terminating", "not-terminating")]
+    {
         limited.place.api.post(&pods, &body).await.ok();
         limited.used(charged, some.clone()).await;
         limited.used(free, none.clone()).await;
@@ -224,13 +232,17 @@ async fn a_quota_is_updated_and_deleted() {
 async fn the_life_of_a_quota() {
     let place = Place::new().await;
     let (path, label) = (place.path("resourcequotas"), place.namespace.clone());
-    let body = json!({ "metadata": { "name": "e2e", "labels": { "e2e-rq": label } }, "spec": { "hard": { "cpu": "500m", "memory": "500Mi" } } });
+    let body =
+        json!({ "metadata": { "name": "e2e", "labels": { "e2e-rq": label } }, "spec": { "hard": { "cpu": "500m", "memory": "500Mi" } } });
     place.api.post(&path, &body).await.ok();
     let everywhere = format!("/api/v1/resourcequotas?labelSelector=e2e-rq%3D{label}");
     assert_eq!(names(&place.api.get(&everywhere).await.ok()), ["e2e"]);
     let patch = json!({ "metadata": { "labels": { "e2e": "patched" } }, "spec": { "hard": { "memory": "750Mi" } } });
     let patched = place.api.patch(&format!("{path}/e2e"), "strategic-merge", &patch).await.ok();
-    assert_eq!((&patched["metadata"]["labels"]["e2e"], &patched["spec"]["hard"]), (&json!("patched"), &json!({ "cpu": "500m", "memory": "750Mi" })));
+    assert_eq!(
+        (&patched["metadata"]["labels"]["e2e"], &patched["spec"]["hard"]),
+        (&json!("patched"), &json!({ "cpu": "500m", "memory": "750Mi" }))
+    );
     assert_eq!(place.api.delete(&format!("{path}?labelSelector=e2e-rq%3D{label}")).await.status, 200);
     assert!(names(&place.api.get(&everywhere).await.ok()).is_empty());
 }

@@ -60,9 +60,13 @@ async fn every_verb_on_requests_for_certificates() {
 async fn approved(one: &str) {
     let (api, path) = (admin(), format!("{one}/approval"));
     assert!(api.get(&path).await.ok()["status"].get("conditions").is_none());
-    let patch = json!({ "metadata": { "annotations": { "patchedapproval": "true" } }, "status": { "conditions": [condition("ApprovalPatch")] } });
+    let patch =
+        json!({ "metadata": { "annotations": { "patchedapproval": "true" } }, "status": { "conditions": [condition("ApprovalPatch")] } });
     let patched = api.patch(&path, "merge", &patch).await.ok();
-    assert_eq!((&patched["status"]["conditions"][0]["type"], &patched["metadata"]["annotations"]["patchedapproval"]), (&json!("ApprovalPatch"), &json!("true")));
+    assert_eq!(
+        (&patched["status"]["conditions"][0]["type"], &patched["metadata"]["annotations"]["patchedapproval"]),
+        (&json!("ApprovalPatch"), &json!("true"))
+    );
     let mut next = patched.clone();
     next["status"]["conditions"].as_array_mut().expect("conditions").push(condition("Approved"));
     let updated = api.put(&path, &next).await.ok();
@@ -76,9 +80,13 @@ async fn approved(one: &str) {
 async fn signed(one: &str) {
     let (api, path) = (admin(), format!("{one}/status"));
     let certificate = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate").cert.pem();
-    let patch = json!({ "metadata": { "annotations": { "patchedstatus": "true" } }, "status": { "certificate": STANDARD.encode(certificate) } });
+    let patch =
+        json!({ "metadata": { "annotations": { "patchedstatus": "true" } }, "status": { "certificate": STANDARD.encode(certificate) } });
     let patched = api.patch(&path, "merge", &patch).await.ok();
-    assert_eq!((&patched["status"]["certificate"], &patched["metadata"]["annotations"]["patchedstatus"]), (&patch["status"]["certificate"], &json!("true")));
+    assert_eq!(
+        (&patched["status"]["certificate"], &patched["metadata"]["annotations"]["patchedstatus"]),
+        (&patch["status"]["certificate"], &json!("true"))
+    );
     let mut next = patched.clone();
     next["status"]["conditions"].as_array_mut().expect("conditions").push(condition("StatusUpdate"));
     let updated = api.put(&path, &next).await.ok();

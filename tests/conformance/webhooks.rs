@@ -114,7 +114,10 @@ async fn a_webhook_that_cannot_be_called_and_fails_closed() {
     let name = format!("closed-{}", place.namespace);
     configure(&place.api, VALIDATING, &name, &[closed]).await.ok();
     let said = place.api.post(&place.maps, &map("foo", "1", Value::Null)).await.refused(500, "InternalError");
-    assert!(said.starts_with("Internal error occurred: failed calling webhook \"allow.conf.example.com\": failed to call webhook: Post"), "{said}");
+    assert!(
+        said.starts_with("Internal error occurred: failed calling webhook \"allow.conf.example.com\": failed to call webhook: Post"),
+        "{said}"
+    );
     place.api.delete(&format!("{VALIDATING}/{name}")).await.ok();
 }
 
@@ -122,7 +125,8 @@ async fn a_webhook_that_cannot_be_called_and_fails_closed() {
 #[tokio::test]
 async fn timeouts_count_by_the_failure_policy() {
     let (place, hook) = (Place::new().await, Hook::start().await);
-    let combinations = [("fail-1", 1, "Fail", 500), ("ignore-1", 1, "Ignore", 201), ("fail-10", 10, "Fail", 201), ("fail-default", 0, "Fail", 201)];
+    let combinations =
+        [("fail-1", 1, "Fail", 500), ("ignore-1", 1, "Ignore", 201), ("fail-10", 10, "Fail", 201), ("fail-default", 0, "Fail", 201)];
     let mut hooks = Vec::new();
     for (case, seconds, policy, _) in combinations {
         let mut slow = hook.at("/slow", &place.namespace, rule(&["CREATE"], "", "configmaps"));
@@ -174,7 +178,10 @@ async fn pods_are_mutated_and_then_defaulted() {
     let made = place.api.post(&place.path("pods"), &pod("webhook-to-be-mutated")).await.ok();
     let init = &made["spec"]["initContainers"];
     assert_eq!((init.as_array().map(Vec::len), &init[0]["name"]), (Some(1), &json!("webhook-added-init-container")));
-    assert_eq!((&init[0]["terminationMessagePolicy"], &init[0]["terminationMessagePath"]), (&json!("File"), &json!("/dev/termination-log")));
+    assert_eq!(
+        (&init[0]["terminationMessagePolicy"], &init[0]["terminationMessagePath"]),
+        (&json!("File"), &json!("/dev/termination-log"))
+    );
     place.api.delete(&format!("{MUTATING}/{name}")).await.ok();
 }
 
@@ -184,7 +191,9 @@ async fn custom_resources_are_mutated() {
     let custom = Custom::new("mutated", &["v1"], anything());
     custom.create(&api).await;
     let on_custom = || rule(&["CREATE", "UPDATE"], &custom.group, &custom.plural);
-    configure(&api, MUTATING, "mutate-custom", &[hook.at("/stage-one", "", on_custom()), hook.at("/stage-two", "", on_custom())]).await.ok();
+    configure(&api, MUTATING, "mutate-custom", &[hook.at("/stage-one", "", on_custom()), hook.at("/stage-two", "", on_custom())])
+        .await
+        .ok();
     let object = custom.object("v1", "cr", json!({ "data": { "mutation-start": "yes" } }));
     let made = api.post(&custom.path("v1"), &object).await.ok();
     assert_eq!(made["data"], json!({ "mutation-start": "yes", "mutation-stage-1": "yes", "mutation-stage-2": "yes" }));
@@ -211,7 +220,9 @@ async fn what_a_webhook_adds_is_pruned() {
     let custom = Custom::new("pruned", &["v1"], json!({ "type": "object", "properties": { "data": data } }));
     custom.create(&api).await;
     let on_custom = || rule(&["CREATE"], &custom.group, &custom.plural);
-    configure(&api, MUTATING, "mutate-pruned", &[hook.at("/stage-one", "", on_custom()), hook.at("/stage-two", "", on_custom())]).await.ok();
+    configure(&api, MUTATING, "mutate-pruned", &[hook.at("/stage-one", "", on_custom()), hook.at("/stage-two", "", on_custom())])
+        .await
+        .ok();
     let made = api.post(&custom.path("v1"), &custom.object("v1", "cr", json!({ "data": { "mutation-start": "yes" } }))).await.ok();
     assert_eq!(made["data"], json!({ "mutation-start": "yes", "mutation-stage-1": "yes" }));
     api.delete(&format!("{MUTATING}/mutate-pruned")).await.ok();

@@ -1,9 +1,9 @@
 //! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
 use super::tracking::Intent;
-use super::{Admission, 
-    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
-    Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
+use super::{
+    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
+    WriteRequest, Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
 use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};

@@ -17,7 +17,9 @@ impl Gateway {
     pub(super) fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         let entry = self.entry(served, target)?;
         match target.subresource.as_str() {
-            "" | "status" | "approval" | "ephemeralcontainers" | "resize" => render::object(&served.kind, &viewed(&served.kind, &entry), &request.accept, query, 200),
+            "" | "status" | "approval" | "ephemeralcontainers" | "resize" => {
+                render::object(&served.kind, &viewed(&served.kind, &entry), &request.accept, query, 200)
+            }
             "scale" => render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept),
             other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "get")),
         }

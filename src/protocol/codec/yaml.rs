@@ -72,7 +72,11 @@ fn key_of(said: &str) -> Option<&str> {
 /// the block begins. `None` when the map is written within one line.
 fn second(body: &[u8], key: &str, line: usize, column: usize) -> Option<usize> {
     let text = std::str::from_utf8(body).ok()?;
-    let is_key = |rest: &str| [key.to_string(), format!("\"{key}\""), format!("'{key}'")].iter().any(|k| rest.strip_prefix(k.as_str()).is_some_and(|r| r.trim_start().starts_with(':')));
+    let is_key = |rest: &str| {
+        [key.to_string(), format!("\"{key}\""), format!("'{key}'")]
+            .iter()
+            .any(|k| rest.strip_prefix(k.as_str()).is_some_and(|r| r.trim_start().starts_with(':')))
+    };
     let rest_of = |(at, text): (usize, &'_ str)| Some((at + 1, text.get(column.checked_sub(1)?..)?.to_string()));
     let mut lines = text.lines().enumerate().skip(line.checked_sub(1)?).filter_map(rest_of).filter(|(_, rest)| is_key(rest));
     lines.next()?;
