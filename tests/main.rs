@@ -6,6 +6,7 @@ mod busybox;
 mod clients;
 mod cluster;
 mod conformance_apps;
+mod conformance;
 mod crash;
 mod crash_walk;
 mod dashboard_browser;

@@ -58,8 +58,12 @@ pub fn plan(namespace: &Entry, world: &dyn World, elsewhere: &dyn Fn() -> Elsewh
     if remaining.is_empty() && nothing_elsewhere {
         return finalize(namespace, &finalizers);
     }
-    let pods_left = remaining.values().flatten().any(|(kind, _)| **kind == *PODS);
-    let doomed = remaining.values().flatten().filter(|(kind, e)| e.meta.deleting.is_none() && (**kind == *PODS || !pods_left));
+    let is_pod = |(kind, _): &(Arc<str>, Arc<Entry>)| **kind == *PODS;
+    if remaining.values().flatten().any(is_pod) {
+        // As long as there are pods, nothing else is looked at, and nothing else is told of.
+        remaining.retain(|_, all| all.iter().any(is_pod));
+    }
+    let doomed = remaining.values().flatten().filter(|(_, e)| e.meta.deleting.is_none());
     let mut plan = Plan::quiet();
     plan.actions.extend(doomed.map(|(kind, e)| delete(kind, e)));
     if !plan.actions.is_empty() {

@@ -2,8 +2,8 @@
 use super::actor::{attributes, decode_error};
 use super::tracking::Intent;
 use super::{
-    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
-    Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
+    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
+    WriteRequest, Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
 use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
@@ -65,6 +65,11 @@ impl Kinds {
     /// Deletes an object, or marks it, on the server's own behalf.
     pub async fn delete(&self, served: &Served, key: ObjectKey, options: DeleteOptions, dry_run: bool) -> Result<Written, ApiError> {
         self.delete_as(served, key, options, &Writer { dry_run, ..self.server.clone() }).await
+    }
+
+    /// What stands between requests and the store, for requests that write nothing.
+    pub fn admission(&self) -> &dyn Admission {
+        &*self.admission
     }
 
     /// Creates an object from a decoded body; answers once it is durable.

@@ -90,15 +90,16 @@ pub(super) fn applied(
 ) -> Result<(Value, Option<Record>, Vec<String>), ApiError> {
     let config = &complete(kind, part, intent.config, old)?;
     let checked = kind.check_value(config).map_err(|e| decode_error(&e))?;
+    let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
+    let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
+    let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
+    let outcome = outcome.map_err(|error| error.to_api_error())?;
+    // What no schema declares was refused above, whatever was asked for; here is what the schema of fields and owners does not see.
     if intent.validation == FieldValidation::Strict
         && let Some(error) = kind.strict_error(&checked)
     {
         return Err(decode_error(&error));
     }
-    let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
-    let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
-    let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
-    let outcome = outcome.map_err(|error| error.to_api_error())?;
     let mut object = kind.check_value(&outcome.object).map_err(|e| decode_error(&e))?.value;
     kind.default(&mut object);
     let Some(old) = old else { return Ok((object, Some(outcome.record), warnings)) };

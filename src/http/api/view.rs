@@ -178,6 +178,10 @@ impl Gateway {
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        let mut value = value;
+        if served.kind.resource.namespaced && value["metadata"]["namespace"].as_str().is_none_or(str::is_empty) {
+            value["metadata"]["namespace"] = namespace.into();
+        }
         check_view(&served.kind, &value)?;
         let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
