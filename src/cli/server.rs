@@ -25,7 +25,7 @@ use crate::protocol::light::Light;
 use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
-use crate::storage::{Committer, RedbStore, SealedStore, Store};
+use crate::storage::{Committer, DecisionLog, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -69,7 +69,8 @@ impl Server {
         let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
-        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access));
+        let decisions = DecisionLog::open(&data_dir.join("decisions.redb")).map_err(CliError::usage)?;
+        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access).with_decisions(decisions.clone()));
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -87,6 +88,7 @@ impl Server {
             ca: pki.ca_pem().to_string(),
             heartbeats: heartbeats.clone(),
             pki: pki.clone(),
+            decisions,
             bootstrap: bootstrap_settings(config, listener.address),
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);

@@ -15,6 +15,7 @@ mod columns;
 mod coordination;
 mod core;
 pub mod custom;
+pub mod decision;
 mod discovery;
 mod dynamic_resources;
 mod events;

@@ -1,8 +1,8 @@
 //! `impresario bench`: load on a Kubernetes API, measured from outside. It speaks the public API only, through a
 //! kubeconfig, so that the same command can be pointed at any Kubernetes.
 mod api;
-mod client;
-mod kubeconfig;
+pub(super) mod client;
+pub(super) mod kubeconfig;
 mod pods;
 mod report;
 mod site;
