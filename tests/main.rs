@@ -3,6 +3,7 @@ mod api;
 mod bad_input;
 mod bench_smoke;
 mod busybox;
+mod causes;
 mod clients;
 mod cluster;
 mod conformance_apps;

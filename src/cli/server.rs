@@ -27,7 +27,7 @@ use crate::protocol::light::Light;
 use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::{FRONT_PROXY_NAME, Pki, PkiConfig, SealingKeys};
-use crate::storage::{Committer, RedbStore, SealedStore, Store};
+use crate::storage::{Committer, DecisionLog, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -74,7 +74,9 @@ impl Server {
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
         let aggregation = Aggregation::new(&plane.kinds.shelves, pki.front_proxy().clone());
-        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane, &aggregation), access));
+        let decisions = DecisionLog::open(&data_dir.join("decisions.redb")).map_err(CliError::usage)?;
+        let gateway = Gateway::new(plane.kinds.clone(), documents(config, &plane, &aggregation), access);
+        let gateway = Arc::new(gateway.with_decisions(decisions.clone()));
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -94,6 +96,7 @@ impl Server {
             heartbeats: heartbeats.clone(),
             pki: pki.clone(),
             aggregation,
+            decisions,
             bootstrap: bootstrap_settings(config, &pki, listener.address),
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);

@@ -3,6 +3,7 @@ pub mod apply;
 pub mod authority;
 pub mod cel;
 pub mod codec;
+pub mod decision;
 pub mod discovery;
 pub mod interned;
 pub mod jsonpath;

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod cron_job;
 pub mod custom_resources;
 pub mod daemon_set;
+mod decision;
 pub mod deployment;
 pub mod difference;
 pub mod disruption;

@@ -29,6 +29,7 @@ use crate::actors::aggregation::available::Availability;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
+use crate::storage::DecisionLog;
 use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct ControllerSettings {
     pub pki: Arc<Pki>,
     /// What is known of extension API servers.
     pub aggregation: Arc<Aggregation>,
+    /// Takes what is decided, and why.
+    pub decisions: DecisionLog,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
 }
@@ -63,7 +66,7 @@ pub fn start(
     registry: &Arc<KindRegistry>,
     settings: &ControllerSettings,
 ) {
-    let cluster = Arc::new(Cluster::new(kinds.clone()));
+    let cluster = Arc::new(Cluster::new(kinds.clone()).recording(settings.decisions.clone()));
     let run = Run { guardian, arbiter, kinds, cluster: &cluster };
     let registry = registry.clone();
     run.controller("customresources", move || CustomResources { register: registry.clone() });

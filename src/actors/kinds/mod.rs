@@ -16,6 +16,7 @@ mod connect;
 mod coordination;
 mod core;
 pub mod custom;
+pub mod decision;
 mod discovery;
 mod dynamic_resources;
 mod events;

@@ -44,7 +44,7 @@ impl Protocol {
 
 /// Why a request has no good answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub(in crate::cli) enum ClientError {
     #[error("cannot reach {0}: {1}; is the server running, and is this its kubeconfig?")]
     Unreachable(String, String),
     #[error("no secure connection to {0}: {1}")]
@@ -59,7 +59,7 @@ pub(super) enum ClientError {
 }
 
 /// A request to make.
-pub(super) struct Call {
+pub(in crate::cli) struct Call {
     pub method: Method,
     pub path: String,
     pub content_type: &'static str,
@@ -94,7 +94,7 @@ impl Call {
 }
 
 /// A connection that is made when needed and kept.
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     access: Arc<Access>,
     protocol: Protocol,
     sender: Option<Sender>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Why a kubeconfig cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum KubeconfigError {
+pub(in crate::cli) enum KubeconfigError {
     #[error("cannot read the kubeconfig {0}: {1}")]
     Read(PathBuf, std::io::Error),
     #[error("{0} is not a kubeconfig: {1}")]
@@ -22,7 +22,7 @@ pub(super) enum KubeconfigError {
 }
 
 /// How to reach a cluster, and as whom.
-pub(super) struct Access {
+pub(in crate::cli) struct Access {
     /// As written: `https://10.0.0.1:6443`.
     pub server: String,
     pub host: String,

@@ -2,8 +2,8 @@
 //! kubeconfig, so that the same command can be pointed at any Kubernetes.
 mod api;
 mod audience;
-mod client;
-mod kubeconfig;
+pub(super) mod client;
+pub(super) mod kubeconfig;
 mod objects;
 mod pod_watch;
 mod pods;

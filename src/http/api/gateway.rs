@@ -9,6 +9,7 @@ use crate::actors::kinds::{Kinds, Served};
 use crate::http::auth::{Access, Action, User};
 use crate::protocol::legacy;
 use crate::protocol::status::ApiError;
+use crate::storage::DecisionLog;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -68,11 +69,17 @@ pub struct Gateway {
     pub kinds: Arc<Kinds>,
     pub documents: Documents,
     pub access: Arc<Access>,
+    pub decisions: DecisionLog,
 }
 
 impl Gateway {
     pub fn new(kinds: Arc<Kinds>, documents: Documents, access: Arc<Access>) -> Self {
-        Gateway { kinds, documents, access }
+        Gateway { kinds, documents, access, decisions: DecisionLog::default() }
+    }
+
+    /// With a causal log to show.
+    pub fn with_decisions(self, decisions: DecisionLog) -> Self {
+        Gateway { decisions, ..self }
     }
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
