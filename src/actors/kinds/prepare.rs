@@ -105,7 +105,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     if matches!(part, Part::Main | Part::Scale) {
         errors.extend(kind.validate_update(&new, old));
     }
-    if matches!(part, Part::EphemeralContainers | Part::Resize | Part::Finalize) {
+    if matches!(part, Part::EphemeralContainers | Part::Resize) {
         errors.extend(kind.validate(&new));
     }
     if part == Part::Finalize {
