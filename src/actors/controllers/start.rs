@@ -23,7 +23,7 @@ use super::stateful_set::StatefulSets;
 use super::storage_protection::StorageProtection;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
-use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
+use crate::actors::scheduler::role::{CAPACITY, Message as SchedulerMessage, Rules, Scheduler};
 use crate::protocol::time;
 use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
@@ -31,8 +31,6 @@ use std::sync::Arc;
 
 /// Letters that may wait for one controller.
 const MAILBOX: usize = 16 * 1024;
-/// The scheduler that pods get when they name none.
-const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// What the controllers need to know about the cluster.
 #[derive(Clone)]
@@ -47,6 +45,8 @@ pub struct ControllerSettings {
     pub pki: Arc<Pki>,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
+    /// How pods are given their nodes.
+    pub scheduling: Arc<Rules>,
 }
 
 /// Starts every controller and the scheduler on one arbiter.
@@ -85,8 +85,8 @@ pub fn start(
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
     run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), time::now()));
     let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
-    let eyes = cluster.clone();
-    guardian.start(arbiter, &mailbox, MAILBOX, move || Scheduler::new(DEFAULT_SCHEDULER, eyes.clone(), eyes.clone()));
+    let (eyes, rules) = (cluster.clone(), settings.scheduling.clone());
+    guardian.start(arbiter, &mailbox, CAPACITY, move || Scheduler::new(rules.clone(), eyes.clone(), eyes.clone()));
 }
 
 struct Run<'a> {

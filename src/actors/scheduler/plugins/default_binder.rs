@@ -1,0 +1,18 @@
+//! DefaultBinder: binds by `pods/binding`.
+use super::{Plugin, Points};
+
+pub struct DefaultBinder;
+
+impl Plugin for DefaultBinder {
+    fn name(&self) -> &'static str {
+        "DefaultBinder"
+    }
+
+    fn points(&self) -> Points {
+        Points::BIND
+    }
+
+    fn binds(&self) -> bool {
+        true
+    }
+}
