@@ -91,10 +91,14 @@ impl Scene {
 
     /// The node of a pod, once it has one.
     fn node_of(&self, pod: &str) -> String {
-        wait_for(&format!("{pod} has a node: {}", self.kubectl.ok(&format!("get pod {pod} -o jsonpath={{.status.conditions}}"))), SOON, || {
-            let node = self.kubectl.ok(&format!("get pod {pod} -o jsonpath={{.spec.nodeName}}"));
-            (!node.is_empty()).then_some(node)
-        })
+        wait_for(
+            &format!("{pod} has a node: {}", self.kubectl.ok(&format!("get pod {pod} -o jsonpath={{.status.conditions}}"))),
+            SOON,
+            || {
+                let node = self.kubectl.ok(&format!("get pod {pod} -o jsonpath={{.spec.nodeName}}"));
+                (!node.is_empty()).then_some(node)
+            },
+        )
     }
 
     /// The `PodScheduled` condition once it is false for this reason.
@@ -102,7 +106,8 @@ impl Scene {
         wait_for(&format!("{pod} is refused: {reason}"), SOON, || {
             let object = self.kubectl.json(&format!("get pod {pod}"));
             let condition = object["status"]["conditions"].as_array()?.iter().find(|c| c["type"] == "PodScheduled")?.clone();
-            (condition["status"] == "False" && condition["reason"] == reason).then(|| condition["message"].as_str().unwrap_or_default().to_string())
+            (condition["status"] == "False" && condition["reason"] == reason)
+                .then(|| condition["message"].as_str().unwrap_or_default().to_string())
         })
     }
 

@@ -74,7 +74,12 @@ fn a_critical_pod_makes_room_and_a_meek_one_does_not() {
 fn replica_sets_of_four_priorities() {
     let scene = Scene::new("sched-path", 1);
     scene.kubectl.ok_words(&[
-        "patch", "node", &scene.nodes[0], "--subresource=status", "--type=merge", "-p",
+        "patch",
+        "node",
+        &scene.nodes[0],
+        "--subresource=status",
+        "--type=merge",
+        "-p",
         "{\"status\":{\"capacity\":{\"example.com/fakecpu\":\"1000\"},\"allocatable\":{\"example.com/fakecpu\":\"1000\"}}}",
     ]);
     classes(&scene, &[("p1", 1), ("p2", 2), ("p3", 3), ("p4", 4)]);

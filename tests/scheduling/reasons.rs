@@ -17,7 +17,10 @@ fn the_reason_is_said_as_upstream_says_it() {
     for part in ["1 Insufficient cpu", "1 node(s) had untolerated taint(s)", "1 node(s) were unschedulable"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert!(said.contains(&format!("preemption: 0/{nodes} nodes are available: {nodes} Preemption is not helpful for scheduling.")), "{said}");
+    assert!(
+        said.contains(&format!("preemption: 0/{nodes} nodes are available: {nodes} Preemption is not helpful for scheduling.")),
+        "{said}"
+    );
     let event = scene.event("big", "FailedScheduling");
     assert_eq!((&event["type"], &event["source"]["component"]), (&"Warning".into(), &"default-scheduler".into()));
     assert!(event["message"].as_str().unwrap().contains(" nodes are available: 1 Insufficient cpu"), "{event}");
@@ -39,7 +42,9 @@ fn gates_hold_a_pod_back() {
     let said = scene.refused("gated", "SchedulingGated");
     assert_eq!(said, "Scheduling is blocked due to non-empty scheduling gates");
     assert!(scene.kubectl.ok("get pod gated --no-headers").contains("SchedulingGated"));
-    let lift = |gates: &str| scene.kubectl.ok_words(&["patch", "pod", "gated", "--type=merge", "-p", &format!("{{\"spec\":{{\"schedulingGates\":{gates}}}}}")]);
+    let lift = |gates: &str| {
+        scene.kubectl.ok_words(&["patch", "pod", "gated", "--type=merge", "-p", &format!("{{\"spec\":{{\"schedulingGates\":{gates}}}}}")])
+    };
     lift("[{\"name\":\"x.io/b\"}]");
     scene.refused("gated", "SchedulingGated");
     lift("[]");
@@ -53,7 +58,11 @@ fn constraints_spread_pods_over_zones() {
         let spread = json!([{"topologyKey": "topology.kubernetes.io/zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule",
             "labelSelector": {"matchLabels": {"group": "web"}}}]);
         let name = format!("web-{at}");
-        scene.create(&scene.pod(&name, "100m", json!({"metadata": {"labels": {"group": "web"}}, "spec": {"topologySpreadConstraints": spread}})));
+        scene.create(&scene.pod(
+            &name,
+            "100m",
+            json!({"metadata": {"labels": {"group": "web"}}, "spec": {"topologySpreadConstraints": spread}}),
+        ));
     }
     let mut zones: BTreeMap<usize, usize> = BTreeMap::new();
     for at in 0..6 {
@@ -99,7 +108,11 @@ fn metrics_have_upstreams_names() {
         let text = scene.kubectl.ok("get --raw /metrics");
         text.contains("scheduler_schedule_attempts_total{profile=\"default-scheduler\",result=\"scheduled\"}").then_some(text)
     });
-    for name in ["scheduler_pending_pods{queue=\"active\"}", "scheduler_pod_scheduling_sli_duration_seconds_count", "scheduler_preemption_victims_total"] {
+    for name in [
+        "scheduler_pending_pods{queue=\"active\"}",
+        "scheduler_pod_scheduling_sli_duration_seconds_count",
+        "scheduler_preemption_victims_total",
+    ] {
         assert!(text.contains(name), "{name}");
     }
 }

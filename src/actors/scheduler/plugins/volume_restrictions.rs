@@ -1,20 +1,22 @@
 //! VolumeRestrictions: disks that only one pod can mount, and claims with the access mode ReadWriteOncePod.
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
 use crate::actors::scheduler::volumes::PodVolumes;
+use crate::protocol::meta::ObjectKey;
 
 const ONE_POD: &str = "ReadWriteOncePod";
 
 pub struct VolumeRestrictions;
 
-/// Whether somebody on the node has one of the pod's claims that are for one pod alone.
-fn taken(volumes: &PodVolumes, node: &NodeInfo, cluster: &Cluster) -> bool {
+/// The pod's claims that are for one pod alone.
+fn alone<'a>(volumes: &'a PodVolumes, cluster: &Cluster) -> Vec<&'a ObjectKey> {
     let single = |key| cluster.storage.claims.get(key).is_some_and(|c| c.modes.iter().any(|m| m == ONE_POD));
-    let mut alone = volumes.claims.iter().filter(|c| single(&c.key)).peekable();
-    alone.peek().is_some()
-        && alone.any(|claim| {
-            let others = cluster.residents(node).filter_map(|(_, r)| r.volumes.as_ref());
-            others.flat_map(|v| &v.claims).any(|c| c.key == claim.key)
-        })
+    volumes.claims.iter().map(|c| &c.key).filter(|key| single(*key)).collect()
+}
+
+/// Whether somebody on the node has one of them.
+fn taken(alone: &[&ObjectKey], node: &NodeInfo, cluster: &Cluster) -> bool {
+    let others = cluster.residents(node).filter_map(|(_, r)| r.volumes.as_ref());
+    others.flat_map(|v| &v.claims).any(|c| alone.contains(&&c.key))
 }
 
 impl Plugin for VolumeRestrictions {
@@ -39,9 +41,10 @@ impl Plugin for VolumeRestrictions {
                 return Err(Reason::unschedulable("node(s) had no available disk"));
             }
         }
+        let alone = alone(volumes, cluster);
         // A claim for one pod alone is so on every node.
-        let elsewhere = cluster.nodes().iter().filter(|n| n.with_volumes > 0 && *n.name != *node.name);
-        if std::iter::once(node).filter(|n| n.with_volumes > 0).chain(elsewhere).any(|n| taken(volumes, n, cluster)) {
+        let elsewhere = cluster.nodes().iter().filter(|n| *n.name != *node.name);
+        if !alone.is_empty() && std::iter::once(node).chain(elsewhere).any(|n| n.with_volumes > 0 && taken(&alone, n, cluster)) {
             let why = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
             return Err(Reason::unschedulable(why));
         }

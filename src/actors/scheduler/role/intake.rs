@@ -77,7 +77,7 @@ impl Scheduler {
         self.happened.push(Happening::Storage { shelf });
     }
 
-    fn pod_changed(&mut self, entry: &Arc<Entry>, deleted: bool) {
+    pub(super) fn pod_changed(&mut self, entry: &Arc<Entry>, deleted: bool) {
         let Light::Pod(light) = &entry.light else { return };
         if deleted || light.phase.finished() {
             self.queue.remove(&entry.key);

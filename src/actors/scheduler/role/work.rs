@@ -2,15 +2,18 @@
 use super::effects::{self, Telling};
 use super::{Assumed, Message, Scheduler};
 use crate::actors::base::Scope;
+use crate::actors::controllers::plan::EventNote;
 use crate::actors::scheduler::decide::{Decision, Outcome, Preemption, decide};
 use crate::actors::scheduler::framework::happening::Happening;
 use crate::actors::scheduler::framework::{Permit, Points, Write};
 use crate::actors::scheduler::metrics::{Ended, METRICS};
 use crate::actors::scheduler::plugins::volume_binding::all_bound;
+use crate::actors::scheduler::pod::PodInfo;
 use crate::actors::scheduler::queue::Taken;
 use crate::protocol::light::Light;
 use crate::protocol::status::ApiError;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Binds and refusals under way at once.
@@ -231,10 +234,13 @@ impl Scheduler {
         if !elsewhere && let Some((slot, left)) = self.cluster.forget(&pod.key, Some(&pod.uid)) {
             self.happened.push(Happening::PodLeft { slot, pod: Box::new(left) });
         }
-        if committed.is_some() && !elsewhere {
-            self.queue.retry(&pod.key, &pod.uid, Instant::now());
-        } else {
-            self.queue.remove(&pod.key);
+        match committed.filter(|_| !elsewhere) {
+            None => self.queue.remove(&pod.key),
+            Some(entry) => {
+                self.queue.retry(&pod.key, &pod.uid, Instant::now());
+                // What it came to be while it was being bound was not looked at.
+                self.pod_changed(&entry, false);
+            }
         }
     }
 
@@ -258,7 +264,7 @@ impl Scheduler {
             }
             Preemption::Nowhere | Preemption::Waits => {}
         }
-        let pod = std::sync::Arc::new(pod);
+        let pod = Arc::new(pod);
         let outranked = self.outranked(&pod, victims.as_ref().map(|v| v.slot));
         if nomination.is_some() {
             self.cluster.nominate(&pod, pod.nominated.as_deref());
@@ -279,7 +285,7 @@ impl Scheduler {
     }
 
     /// Pods of lower priority that room was made for on the node: they have to look for another.
-    fn outranked(&mut self, pod: &crate::actors::scheduler::pod::PodInfo, slot: Option<usize>) -> Vec<std::sync::Arc<crate::actors::scheduler::pod::PodInfo>> {
+    fn outranked(&mut self, pod: &PodInfo, slot: Option<usize>) -> Vec<Arc<PodInfo>> {
         let Some(slot) = slot else { return Vec::new() };
         let lower: Vec<_> = self.cluster.nominated(slot).iter().filter(|n| n.priority < pod.priority).cloned().collect();
         for other in &lower {
@@ -293,7 +299,7 @@ impl Scheduler {
         self.rules.profiles.get(profile).map_or("default-scheduler", |p| p.component)
     }
 
-    fn record(&self, note: crate::actors::controllers::plan::EventNote) {
+    fn record(&self, note: EventNote) {
         if let Some(events) = &self.events {
             effects::record(events, note);
         }
