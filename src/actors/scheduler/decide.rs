@@ -244,12 +244,19 @@ fn explain(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut 
                 if let Some((_, by)) = filters.only.as_ref().filter(|(slots, _)| !slots.contains(&slot)) {
                     let who = format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" "));
                     refusals.count(slot, &[Reason::unresolvable(who)]);
-                    rejected_by |= filters.profile.plugins.iter().enumerate().filter(|(_, p)| by.contains(&p.plugin.name())).fold(0, |all, (at, _)| all | 1 << at);
+                    rejected_by |= filters
+                        .profile
+                        .plugins
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, p)| by.contains(&p.plugin.name()))
+                        .fold(0, |all, (at, _)| all | 1 << at);
                     continue;
                 }
                 let Some(at) = filters.refuses_beside(pod, slot, node, cluster, state) else { continue };
                 rejected_by |= 1 << at;
-                let reasons = filters.profile.plugins.get(at).map(|p| p.plugin.reasons(pod, slot, node, cluster, state)).unwrap_or_default();
+                let reasons =
+                    filters.profile.plugins.get(at).map(|p| p.plugin.reasons(pod, slot, node, cluster, state)).unwrap_or_default();
                 // Room enough but for those that it was made for.
                 let reasons = if reasons.is_empty() { beside(pod, slot, node, cluster, filters, at, state) } else { reasons };
                 refusals.count(slot, &reasons);

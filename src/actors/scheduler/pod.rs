@@ -161,7 +161,8 @@ fn shape(entry: &Entry, spec: &Value, kin: &Value) -> u64 {
                 }
             }
             "volumes" => {
-                let plain = |v: &&Value| v["projected"].is_null() && v["emptyDir"].is_null() && v["configMap"].is_null() && v["secret"].is_null();
+                let plain =
+                    |v: &&Value| v["projected"].is_null() && v["emptyDir"].is_null() && v["configMap"].is_null() && v["secret"].is_null();
                 items(value).filter(plain).for_each(|v| v.to_string().hash(&mut hasher));
             }
             "hostname" | "subdomain" => {}

@@ -57,7 +57,8 @@ impl Refusals {
 
 /// `0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.`
 pub fn in_vain(nodes: usize, tried: usize) -> String {
-    let parts = [(tried, "No preemption victims found for incoming pod"), (nodes - tried.min(nodes), "Preemption is not helpful for scheduling")];
+    let parts =
+        [(tried, "No preemption victims found for incoming pod"), (nodes - tried.min(nodes), "Preemption is not helpful for scheduling")];
     let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}")).collect();
     format!("0/{nodes} nodes are available: {}.", joined(parts))
 }

@@ -299,5 +299,9 @@ fn limits(object: &Value) -> HashMap<Arc<str>, i64> {
 
 fn capacity(object: &Value) -> Capacity {
     let bytes = if object["maximumVolumeSize"].is_null() { &object["capacity"] } else { &object["maximumVolumeSize"] };
-    Capacity { class: text(&object["storageClassName"]), nodes: Selector::parse(&object["nodeTopology"]), bytes: quantity_in(bytes, "storage") }
+    Capacity {
+        class: text(&object["storageClassName"]),
+        nodes: Selector::parse(&object["nodeTopology"]),
+        bytes: quantity_in(bytes, "storage"),
+    }
 }

@@ -150,7 +150,11 @@ impl Tallies {
             None => {
                 let carried = Carried { term: term.clone(), bond, per_node: Vec::new(), count: 0 };
                 let number = self.free.pop().unwrap_or(self.carried.len());
-                if number == self.carried.len() { self.carried.push(Some(carried)) } else { self.carried[number] = Some(carried) }
+                if number == self.carried.len() {
+                    self.carried.push(Some(carried))
+                } else {
+                    self.carried[number] = Some(carried)
+                }
                 self.carried_anchors.add(&term.set, number);
                 self.carried_ids.insert(id.clone(), number);
                 number

@@ -35,7 +35,10 @@ impl Happening {
         match self {
             Happening::Node { delta, .. } => {
                 let bit = |on: bool, bit: u32| if on { bit } else { 0 };
-                bit(delta.added, NODE_ADDED) | bit(delta.allocatable, NODE_ALLOCATABLE) | bit(delta.labels, NODE_LABELS) | bit(delta.taints, NODE_TAINTS)
+                bit(delta.added, NODE_ADDED)
+                    | bit(delta.allocatable, NODE_ALLOCATABLE)
+                    | bit(delta.labels, NODE_LABELS)
+                    | bit(delta.taints, NODE_TAINTS)
             }
             Happening::PodLeft { .. } => POD_LEFT,
             Happening::PodCame { .. } => POD_CAME,

@@ -1,6 +1,6 @@
 //! A profile: the plugins that decide about the pods of one `schedulerName`, and at which points.
-use super::registry::{Made, PLUGINS, make};
 use super::happening::Happening;
+use super::registry::{Made, PLUGINS, make};
 use super::{Points, Rank, Shared};
 use crate::actors::scheduler::cluster::Cluster;
 use crate::actors::scheduler::plugins::default_preemption::DefaultPreemption;
@@ -116,7 +116,11 @@ impl Profile {
         let mut plugins = Vec::new();
         for (name, weight) in PLUGINS {
             let args = said.plugin_config.iter().find(|c| c.name == name).map_or(&Value::Null, |c| &c.args);
-            let made = make(name, args).map_err(|why| ProfileError::Plugin { profile: at, field: "pluginConfig", why: format!("{name}: {why}") })?;
+            let made = make(name, args).map_err(|why| ProfileError::Plugin {
+                profile: at,
+                field: "pluginConfig",
+                why: format!("{name}: {why}"),
+            })?;
             plugins.extend(slot(said, name, weight, made));
         }
         let args_of = |name: &str| said.plugin_config.iter().find(|c| c.name == name).map_or(&Value::Null, |c| &c.args);
@@ -133,7 +137,8 @@ impl Profile {
             preemption: on("DefaultPreemption").then(|| DefaultPreemption::new(args_of("DefaultPreemption"))),
             plugins,
         };
-        for (point, why) in [(Points::QUEUE_SORT, "no queue sort plugin is enabled"), (Points::BIND, "at least one bind plugin is needed")] {
+        for (point, why) in [(Points::QUEUE_SORT, "no queue sort plugin is enabled"), (Points::BIND, "at least one bind plugin is needed")]
+        {
             if profile.at(point).next().is_none() {
                 return Err(ProfileError::Incomplete { profile: at, why });
             }

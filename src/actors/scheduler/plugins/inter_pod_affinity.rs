@@ -220,8 +220,7 @@ impl Plugin for InterPodAffinity {
                 let unwanted = |terms: &PodTerms, by: &Resident| terms.anti_affinity.iter().any(|t| selects(&t.set, by, cluster));
                 // The last of a group may have gone: then this one may begin it anew elsewhere.
                 let group = |terms: &PodTerms| terms.affinity.iter().any(|t| selects(&t.set, other, cluster));
-                pod.terms.as_ref().is_some_and(|t| unwanted(t, other) || group(t))
-                    || other.terms.as_ref().is_some_and(|t| unwanted(t, pod))
+                pod.terms.as_ref().is_some_and(|t| unwanted(t, other) || group(t)) || other.terms.as_ref().is_some_and(|t| unwanted(t, pod))
             }
             _ => true,
         }

@@ -14,9 +14,8 @@ pub struct NodeResourcesFit {
 impl NodeResourcesFit {
     /// With the profile's `NodeResourcesFitArgs`.
     pub fn new(args: &Value) -> Result<Self, String> {
-        let texts = |list: &Value| -> Vec<String> {
-            list.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(String::from)).collect()
-        };
+        let texts =
+            |list: &Value| -> Vec<String> { list.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(String::from)).collect() };
         Ok(NodeResourcesFit {
             strategy: Strategy::parse(&args["scoringStrategy"])?,
             ignored: texts(&args["ignoredResources"]),

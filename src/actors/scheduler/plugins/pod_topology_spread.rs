@@ -35,7 +35,8 @@ fn system_defaults() -> Vec<Value> {
 
 /// Whether a node counts for a constraint.
 pub(super) fn included(spread: &Spread, pod: &PodInfo, node: &NodeInfo) -> bool {
-    (!spread.honours_affinity || pod.wants(&node.name, &node.meta)) && (!spread.honours_taints || tolerates_all(&pod.tolerations, &node.taints))
+    (!spread.honours_affinity || pod.wants(&node.name, &node.meta))
+        && (!spread.honours_taints || tolerates_all(&pod.tolerations, &node.taints))
 }
 
 fn hard(pod: &PodInfo) -> impl Iterator<Item = &Spread> {
@@ -55,7 +56,8 @@ fn count(spread: &Spread, pod: &PodInfo, topologies: &[&Topology], cluster: &Clu
     let choosy = spread.honours_taints || (spread.honours_affinity && (!pod.selector.is_empty() || pod.required.is_some()));
     for (slot, domain) in topology.domains().iter().enumerate().filter(|(_, d)| **d != NOWHERE) {
         // A node counts only when it has the labels of all constraints.
-        if topologies.iter().any(|t| t.domain(slot) == NOWHERE) || (choosy && !cluster.node(slot).is_some_and(|n| included(spread, pod, n))) {
+        if topologies.iter().any(|t| t.domain(slot) == NOWHERE) || (choosy && !cluster.node(slot).is_some_and(|n| included(spread, pod, n)))
+        {
             continue;
         }
         if let Some(eligible) = eligible.get_mut(*domain as usize) {
@@ -139,9 +141,8 @@ impl Plugin for PodTopologySpread {
 
     fn helps(&self, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
         match happening {
-            Happening::PodLeft { pod: other, .. } | Happening::PodCame { pod: other, .. } => hard(pod).any(|spread| {
-                spread.set.contains(&other.key.namespace, &other.entry.meta.labels, |n| labels_of(&cluster.namespaces, n))
-            }),
+            Happening::PodLeft { pod: other, .. } | Happening::PodCame { pod: other, .. } => hard(pod)
+                .any(|spread| spread.set.contains(&other.key.namespace, &other.entry.meta.labels, |n| labels_of(&cluster.namespaces, n))),
             Happening::Node { slot, .. } => {
                 hard(pod).all(|s| cluster.topology(&s.topology_key).is_some_and(|t| t.domain(*slot) != NOWHERE))
             }

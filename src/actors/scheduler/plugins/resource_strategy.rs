@@ -42,11 +42,14 @@ impl Strategy {
             None | Some("LeastAllocated") => Sort::Least,
             Some("MostAllocated") => Sort::Most,
             Some("RequestedToCapacityRatio") => Sort::Shape,
-            Some(other) => return Err(format!("scoringStrategy.type: {other} is none of LeastAllocated, MostAllocated, RequestedToCapacityRatio")),
+            Some(other) => {
+                return Err(format!("scoringStrategy.type: {other} is none of LeastAllocated, MostAllocated, RequestedToCapacityRatio"));
+            }
         };
         let points = items(&value["requestedToCapacityRatio"]["shape"]);
-        let shape: Vec<(i64, i64)> =
-            points.map(|p| (p["utilization"].as_i64().unwrap_or_default(), p["score"].as_i64().unwrap_or_default() * SHAPE_SCALE)).collect();
+        let shape: Vec<(i64, i64)> = points
+            .map(|p| (p["utilization"].as_i64().unwrap_or_default(), p["score"].as_i64().unwrap_or_default() * SHAPE_SCALE))
+            .collect();
         if sort == Sort::Shape && shape.is_empty() {
             return Err("scoringStrategy.requestedToCapacityRatio.shape: at least one point must be specified".into());
         }

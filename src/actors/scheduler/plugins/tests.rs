@@ -16,13 +16,19 @@ fn resources_count_as_upstream_counts_them() {
     let cases = [
         (json!({"containers": [request(json!({"cpu": "2"}))]}), "n0"),
         (json!({"containers": [request(json!({"cpu": "2001m"}))]}), "0/1 nodes are available: 1 Insufficient cpu."),
-        (json!({"containers": [request(json!({"cpu": "1"}))], "overhead": {"cpu": "1500m"}}), "0/1 nodes are available: 1 Insufficient cpu."),
-        (json!({"containers": [request(json!({}))], "initContainers": [request(json!({"cpu": "3"}))]}), "0/1 nodes are available: 1 Insufficient cpu."),
         (
-            json!({"containers": [request(json!({"cpu": "1"}))], "initContainers": [sidecar("1"), request(json!({"cpu": "1"}))]}),
-            "n0",
+            json!({"containers": [request(json!({"cpu": "1"}))], "overhead": {"cpu": "1500m"}}),
+            "0/1 nodes are available: 1 Insufficient cpu.",
         ),
-        (json!({"containers": [request(json!({"cpu": "1"}))], "resources": {"requests": {"cpu": "3"}}}), "0/1 nodes are available: 1 Insufficient cpu."),
+        (
+            json!({"containers": [request(json!({}))], "initContainers": [request(json!({"cpu": "3"}))]}),
+            "0/1 nodes are available: 1 Insufficient cpu.",
+        ),
+        (json!({"containers": [request(json!({"cpu": "1"}))], "initContainers": [sidecar("1"), request(json!({"cpu": "1"}))]}), "n0"),
+        (
+            json!({"containers": [request(json!({"cpu": "1"}))], "resources": {"requests": {"cpu": "3"}}}),
+            "0/1 nodes are available: 1 Insufficient cpu.",
+        ),
         (
             json!({"containers": [request(json!({"cpu": "3", "memory": "9Gi", "x.io/gpu": 1, "ephemeral-storage": "1Gi"}))]}),
             "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient ephemeral-storage, 1 Insufficient memory, 1 Insufficient x.io/gpu.",
@@ -52,7 +58,8 @@ fn strategies_of_scoring() {
     let strategy = |name: &str, more: &str| {
         format!("profiles: [{{pluginConfig: [{{name: NodeResourcesFit, args: {{scoringStrategy: {{type: {name}{more}}}}}}}]}}]")
     };
-    let shape = ", requestedToCapacityRatio: {shape: [{utilization: 0, score: 10}, {utilization: 100, score: 0}]}, resources: [{name: cpu}]";
+    let shape =
+        ", requestedToCapacityRatio: {shape: [{utilization: 0, score: 10}, {utilization: 100, score: 0}]}, resources: [{name: cpu}]";
     // A pod of one CPU and 2 GiB; 4 CPUs and 8 GiB free, or half of both.
     for (yaml, want) in [
         (strategy("LeastAllocated", ""), [75, 25]),
@@ -68,7 +75,7 @@ fn strategies_of_scoring() {
     }
     let mut lopsided = Stage::new(2);
     lopsided.on("n1", pod("q", json!({}), json!({"containers": [{"name": "c", "resources": {"requests": {"memory": "4Gi"}}}]})));
-    assert_eq!(lopsided.scores("NodeResourcesBalancedAllocation", pod("p", json!({}), cpu("1"))), [87, 62]);
+    assert_eq!(lopsided.scores("NodeResourcesBalancedAllocation", pod("p", json!({}), cpu("2"))), [75, 99]);
 }
 
 #[test]
@@ -130,20 +137,22 @@ fn node_affinity() {
     }
     let said = stage.outcome(pod("p", json!({}), required(json!([named(&["zzz"])]))));
     assert_eq!(said, "0/3 nodes are available: 3 node(s) didn't satisfy plugin(s) [NodeAffinity].");
-    let wish = affinity(PREFERRED, json!([{"weight": 10, "preference": term("Exists", &[])}, {"weight": 30, "preference": term("Gt", &["2"])}]));
+    let wish =
+        affinity(PREFERRED, json!([{"weight": 10, "preference": term("Exists", &[])}, {"weight": 30, "preference": term("Gt", &["2"])}]));
     assert_eq!(stage.scores("NodeAffinity", pod("p", json!({}), wish)), [25, 100, 0]);
     let added = "profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
         {nodeSelectorTerms: [{matchExpressions: [{key: pool, operator: Exists}]}]}}}}]}]";
     let mut enforced = Stage::configured(added);
     enforced.node(mk_node("a", "4", "8Gi", 10));
-    assert_eq!(enforced.outcome(pod("p", json!({}), json!({}))), "0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity.");
+    assert_eq!(
+        enforced.outcome(pod("p", json!({}), json!({}))),
+        "0/1 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity."
+    );
 }
 
 #[test]
 fn ports() {
-    let on = |port: u16, protocol: &str, ip: &str| {
-        json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "protocol": protocol, "hostIP": ip}]}]})
-    };
+    let on = |port: u16, protocol: &str, ip: &str| json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "protocol": protocol, "hostIP": ip}]}]});
     let cases = [
         (on(80, "TCP", "127.0.0.1"), on(80, "TCP", "127.0.0.1"), false),
         (on(80, "TCP", "127.0.0.1"), on(80, "TCP", "127.0.0.2"), true),
@@ -199,7 +208,11 @@ fn what_others_say_about_a_pod() {
     stage.on("n1", guard.clone());
     assert_eq!(stage.feasible(pod("p", json!({"app": "web"}), json!({}))), ["n0", "n2"]);
     assert_eq!(stage.feasible(pod("p", json!({"app": "other"}), json!({}))).len(), 4);
-    stage.on("n0", { let mut second = guard; second["metadata"]["name"] = "guard2".into(); second });
+    stage.on("n0", {
+        let mut second = guard;
+        second["metadata"]["name"] = "guard2".into();
+        second
+    });
     let said = stage.outcome(pod("p", json!({"app": "web"}), json!({})));
     assert_eq!(said, "0/4 nodes are available: 4 node(s) didn't satisfy existing pods anti-affinity rules.");
     // Other namespaces are meant only when named, or chosen by their labels.
@@ -226,7 +239,8 @@ fn what_others_say_about_a_pod() {
 
 #[test]
 fn preferences_about_pods() {
-    let wish = |kind: &str, weight: i64| json!({"affinity": {kind: {PREFERRED: [{"weight": weight, "podAffinityTerm": term("db", HOST)}]}}});
+    let wish =
+        |kind: &str, weight: i64| json!({"affinity": {kind: {PREFERRED: [{"weight": weight, "podAffinityTerm": term("db", HOST)}]}}});
     let mut stage = Stage::new(3);
     stage.on("n1", pod("db", json!({"app": "db"}), json!({})));
     assert_eq!(stage.scores("InterPodAffinity", pod("p", json!({}), wish("podAffinity", 5))), [0, 100, 0]);
@@ -369,9 +383,15 @@ fn zones_limits_and_disks_of_volumes() {
     let mut stage = Stage::new(2);
     for at in 0..2 {
         stage
-            .object("persistentvolumes", json!({"metadata": {"name": format!("v{at}"), "labels": {ZONE: "z2__z3"}},
-                "spec": {"capacity": {"storage": "1Gi"}, "csi": {"driver": "x.io", "volumeHandle": format!("h{at}")}}}))
-            .object("persistentvolumeclaims", claim(&format!("c{at}"), json!({"volumeName": format!("v{at}"), "accessModes": ["ReadWriteOncePod"]}), done.clone()));
+            .object(
+                "persistentvolumes",
+                json!({"metadata": {"name": format!("v{at}"), "labels": {ZONE: "z2__z3"}},
+                "spec": {"capacity": {"storage": "1Gi"}, "csi": {"driver": "x.io", "volumeHandle": format!("h{at}")}}}),
+            )
+            .object(
+                "persistentvolumeclaims",
+                claim(&format!("c{at}"), json!({"volumeName": format!("v{at}"), "accessModes": ["ReadWriteOncePod"]}), done.clone()),
+            );
     }
     assert_eq!(stage.feasible(pod("p", json!({}), mounts("c0"))), ["n1"]);
     stage.on("n1", pod("q", json!({}), mounts("c0")));
@@ -379,7 +399,10 @@ fn zones_limits_and_disks_of_volumes() {
     let once = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
     assert_eq!(said, format!("0/2 nodes are available: 2 {once}."));
     assert_eq!(stage.feasible(pod("p", json!({}), mounts("c1"))), ["n1"]);
-    stage.object("csinodes.storage.k8s.io", json!({"metadata": {"name": "n1"}, "spec": {"drivers": [{"name": "x.io", "allocatable": {"count": 1}}]}}));
+    stage.object(
+        "csinodes.storage.k8s.io",
+        json!({"metadata": {"name": "n1"}, "spec": {"drivers": [{"name": "x.io", "allocatable": {"count": 1}}]}}),
+    );
     let said = stage.outcome(pod("p", json!({}), mounts("c1")));
     assert_eq!(said, "0/2 nodes are available: 1 node(s) exceed max volume count, 1 node(s) had no available volume zone.");
     let disk = |read_only: bool| json!({"volumes": [{"name": "v", "gcePersistentDisk": {"pdName": "d", "readOnly": read_only}}]});

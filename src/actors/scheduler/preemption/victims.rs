@@ -61,7 +61,12 @@ pub fn on_node(pod: &PodInfo, slot: usize, cluster: &Cluster, filters: &Filters<
             node.residents.retain(|r| r != id);
             filters.shift(pod, other, slot, -1, cluster, state);
             broken_budgets += usize::from(at < breaking.len());
-            victims.push(Victim { key: other.key.clone(), uid: other.uid.clone(), priority: other.priority(), started: other.started(now) });
+            victims.push(Victim {
+                key: other.key.clone(),
+                uid: other.uid.clone(),
+                priority: other.priority(),
+                started: other.started(now),
+            });
         }
         victims.sort_by_key(|v| (Reverse(v.priority), v.started));
         candidate = (!victims.is_empty()).then_some(Candidate { slot, victims, broken_budgets });

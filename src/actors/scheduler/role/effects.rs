@@ -131,8 +131,14 @@ async fn evict(
     if !marked.await {
         return false;
     }
-    let deletion =
-        Deletion { kind: "pods".into(), key: key.clone(), uid: uid.clone(), propagation: Propagation::Background, grace: None, report: None };
+    let deletion = Deletion {
+        kind: "pods".into(),
+        key: key.clone(),
+        uid: uid.clone(),
+        propagation: Propagation::Background,
+        grace: None,
+        report: None,
+    };
     match writer.delete(&deletion).await {
         Ok(_) => {
             let message = format!("Preempted by pod {} on node {node}", pod.uid);

@@ -49,7 +49,11 @@ impl Kin {
             labels.extend(owner["matchLabels"].as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
             expressions.extend(owner["matchExpressions"].as_array().into_iter().flatten().cloned());
         }
-        if labels.is_empty() && expressions.is_empty() { Value::Null } else { json!({"matchLabels": labels, "matchExpressions": expressions}) }
+        if labels.is_empty() && expressions.is_empty() {
+            Value::Null
+        } else {
+            json!({"matchLabels": labels, "matchExpressions": expressions})
+        }
     }
 
     fn owner(&mut self, pod: &Entry, objects: &dyn Objects) -> Option<&Value> {

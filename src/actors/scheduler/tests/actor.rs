@@ -48,7 +48,7 @@ async fn pods_are_bound_refused_and_woken() {
     model.put("pods", pod("second", json!({}), cpu("600m")));
     until("second is refused", || condition(&model, "second", "PodScheduled")["reason"] == "Unschedulable").await;
     let said = condition(&model, "second", "PodScheduled")["message"].clone();
-    assert_eq!(said, model.events().iter().find(|e| e.reason == "FailedScheduling").unwrap().message);
+    until("an event says the same", || model.events().iter().any(|e| e.reason == "FailedScheduling" && said == e.message.as_str())).await;
     model.put("pods", {
         let mut other = pod("other", json!({}), cpu("1m"));
         other["spec"]["schedulerName"] = "mine".into();

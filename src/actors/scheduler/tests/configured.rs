@@ -40,7 +40,13 @@ fn points_and_weights_can_be_changed() {
     let profile = &changed[0];
     assert_eq!(
         weights(profile),
-        [("TaintToleration", 9), ("NodeAffinity", 7), ("NodeResourcesFit", 1), ("InterPodAffinity", 2), ("NodeResourcesBalancedAllocation", 1)]
+        [
+            ("TaintToleration", 9),
+            ("NodeAffinity", 7),
+            ("NodeResourcesFit", 1),
+            ("InterPodAffinity", 2),
+            ("NodeResourcesBalancedAllocation", 1)
+        ]
     );
     assert!(profile.at(Points::FILTER).any(|(_, p)| p.plugin.name() == "PodTopologySpread"));
     assert!(profile.preemption.is_none() && profile.percentage == Some(70));

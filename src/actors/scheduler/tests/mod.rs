@@ -62,7 +62,8 @@ fn the_model_follows_events() {
     let mut stage = Stage::new(2);
     let object = pod("p", json!({"app": "a"}), cpu("1"));
     stage.on("n0", object.clone());
-    let first = crate::actors::controllers::feed::Objects::get(&stage.model, "pods", &crate::actors::controllers::testing::key("p")).unwrap();
+    let first =
+        crate::actors::controllers::feed::Objects::get(&stage.model, "pods", &crate::actors::controllers::testing::key("p")).unwrap();
     stage.on("n1", object.clone());
     assert_eq!((stage.cluster.nodes()[0].pods, stage.cluster.nodes()[1].pods, stage.cluster.nodes()[1].used_cpu), (0, 1, 1000));
     assert!(stage.cluster.forget(&first.key, Some("another")).is_none());

@@ -53,8 +53,7 @@ fn allowed(stage: &Stage, placed: &HashMap<usize, (Wish, String)>, wish: &Wish, 
         label(&node.meta.labels, ZONE).unwrap().to_string()
     };
     let mut zones: HashMap<String, i64> = stage.cluster.nodes().iter().map(|n| (zone_of(&n.name), 0)).collect();
-    for (other, at) in placed.values().filter(|(w, _)| w.app == wish.app) {
-        let _ = other;
+    for (_, at) in placed.values().filter(|(w, _)| w.app == wish.app) {
         *zones.get_mut(&zone_of(at)).unwrap() += 1;
     }
     let even = !wish.spread || zones[&zone_of(node)] + 1 - zones.values().min().unwrap() <= 1;
