@@ -86,7 +86,9 @@ pub fn start(
     run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), time::now()));
     let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
     let (eyes, rules) = (cluster.clone(), settings.scheduling.clone());
-    guardian.start(arbiter, &mailbox, CAPACITY, move || Scheduler::new(rules.clone(), eyes.clone(), eyes.clone()));
+    // A stretch of decisions would hold up the controllers, so it has a thread of its own.
+    let own = actix_rt::Arbiter::new().handle();
+    guardian.start(&own, &mailbox, CAPACITY, move || Scheduler::new(rules.clone(), eyes.clone(), eyes.clone()));
 }
 
 struct Run<'a> {

@@ -233,40 +233,43 @@ fn best(pod: &PodInfo, cluster: &Cluster, profile: &Profile, state: &mut State, 
 /// Why no node will do, and whether others make room: the slow path.
 fn explain(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut State, looked_at: usize) -> Decision {
     let mut refusals = Refusals::default();
-    let mut rejected_by = 0;
-    match &filters.refused {
+    let rejected_by = match &filters.refused {
         Some((at, reason)) => {
-            rejected_by |= 1 << at;
             refusals.refuse_all(reason);
+            1 << at
         }
-        None => {
-            for (slot, node) in cluster.nodes().iter().enumerate().filter(|(_, n)| n.exists) {
-                if let Some((_, by)) = filters.only.as_ref().filter(|(slots, _)| !slots.contains(&slot)) {
-                    let who = format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" "));
-                    refusals.count(slot, &[Reason::unresolvable(who)]);
-                    rejected_by |= filters
-                        .profile
-                        .plugins
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, p)| by.contains(&p.plugin.name()))
-                        .fold(0, |all, (at, _)| all | 1 << at);
-                    continue;
-                }
-                let Some(at) = filters.refuses_beside(pod, slot, node, cluster, state) else { continue };
-                rejected_by |= 1 << at;
-                let reasons =
-                    filters.profile.plugins.get(at).map(|p| p.plugin.reasons(pod, slot, node, cluster, state)).unwrap_or_default();
-                // Room enough but for those that it was made for.
-                let reasons = if reasons.is_empty() { beside(pod, slot, node, cluster, filters, at, state) } else { reasons };
-                refusals.count(slot, &reasons);
-            }
-        }
-    }
+        None => refuse_each(pod, cluster, filters, state, &mut refusals),
+    };
     let (preemption, told) = preemption::consider(pod, cluster, filters, state, &refusals);
     let message = refusals.message(cluster.count(), &told);
     let outcome = Outcome::Unschedulable { message, rejected_by, preemption };
     Decision { outcome, looked_at: looked_at.max(cluster.count()), feasible: 0, top: Vec::new(), counts: refusals.counts() }
+}
+
+/// Counts what is against each node; answers the places of the plugins that refused, as bits.
+fn refuse_each(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut State, refusals: &mut Refusals) -> u32 {
+    let mut rejected_by = 0;
+    // Nodes that did not even come into question.
+    let outside = filters.only.as_ref().map(|(slots, by)| {
+        let why = Reason::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" ")));
+        let named = filters.profile.plugins.iter().enumerate().filter(|(_, p)| by.contains(&p.plugin.name()));
+        (slots, [why], named.fold(0, |all, (at, _)| all | 1 << at))
+    });
+    for (slot, node) in cluster.nodes().iter().enumerate().filter(|(_, n)| n.exists) {
+        if let Some((_, why, by)) = outside.as_ref().filter(|(slots, _, _)| !slots.contains(&slot)) {
+            refusals.count(slot, why);
+            rejected_by |= by;
+            continue;
+        }
+        let Some(at) = filters.refuses_beside(pod, slot, node, cluster, state) else { continue };
+        rejected_by |= 1 << at;
+        let plugin = filters.profile.plugins.get(at);
+        let reasons = plugin.map(|p| p.plugin.reasons(pod, slot, node, cluster, state)).unwrap_or_default();
+        // Room enough but for those that it was made for.
+        let reasons = if reasons.is_empty() { beside(pod, slot, node, cluster, filters, at, state) } else { reasons };
+        refusals.count(slot, &reasons);
+    }
+    rejected_by
 }
 
 /// The reasons of a plugin against a node on which room was made for others.

@@ -210,11 +210,6 @@ impl Queue {
         [first(&self.backoff), first(&self.stuck)].into_iter().flatten().min()
     }
 
-    /// Whether the pod waits in a state that a decision made of it.
-    pub fn waits(&self, key: &ObjectKey, uid: &str) -> bool {
-        self.pods.get(key).is_some_and(|w| *w.pod.uid == *uid)
-    }
-
     /// A pod that waits.
     pub fn get(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
         self.pods.get(key).map(|w| &w.pod)

@@ -1,5 +1,4 @@
 //! What plugins remember between the points of one decision.
-use crate::actors::scheduler::cluster::Cluster;
 use crate::actors::scheduler::cluster::topology::{NOWHERE, Topology};
 use crate::actors::scheduler::terms::PodTerm;
 use std::sync::Arc;
@@ -53,10 +52,6 @@ impl Counts {
     /// The sum over all domains.
     pub fn total(&self) -> i64 {
         self.total + self.shifted.1
-    }
-
-    pub fn slots<'a>(&self, cluster: &'a Cluster) -> Option<&'a Topology> {
-        cluster.topology(&self.key)
     }
 }
 

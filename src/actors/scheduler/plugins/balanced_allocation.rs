@@ -3,6 +3,7 @@ use super::resource_strategy::{requested, resources};
 use super::{Cluster, MAX_SCORE, NodeInfo, Plugin, PodInfo, Points, State};
 use serde_json::Value;
 
+/// See the module.
 pub struct BalancedAllocation {
     resources: Vec<(String, i64)>,
 }

@@ -1,6 +1,7 @@
 //! DefaultBinder: binds by `pods/binding`.
 use super::{Plugin, Points};
 
+/// See the module.
 pub struct DefaultBinder;
 
 impl Plugin for DefaultBinder {

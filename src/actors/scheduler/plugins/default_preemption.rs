@@ -3,6 +3,7 @@
 use super::{Plugin, Points};
 use serde_json::Value;
 
+/// See the module.
 pub struct DefaultPreemption {
     /// Of the nodes in question, this many per cent are tried …
     pub percentage: usize,

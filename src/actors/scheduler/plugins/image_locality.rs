@@ -8,6 +8,7 @@ const SMALLEST: i64 = 23 * MEGABYTE;
 /// … and more than this, for each container, for no more.
 const LARGEST: i64 = 1000 * MEGABYTE;
 
+/// See the module.
 pub struct ImageLocality;
 
 impl Plugin for ImageLocality {

@@ -9,6 +9,7 @@ use crate::actors::scheduler::terms::{PodSet, PodTerm, PodTerms};
 use serde_json::Value;
 use std::sync::Arc;
 
+/// See the module.
 pub struct InterPodAffinity {
     /// What a required affinity of a pod that is there counts for when this one meets it.
     hard_weight: i64,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 const REFUSED: &str = "node(s) didn't match Pod's node affinity/selector";
 
+/// See the module.
 #[derive(Default)]
 pub struct NodeAffinity {
     required: Option<Vec<NodeTerm>>,

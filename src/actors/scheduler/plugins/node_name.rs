@@ -2,6 +2,7 @@
 //! here; the plugin is there because profiles name it.
 use super::{Cluster, Plugin, PodInfo, Points, PreFilter, State};
 
+/// See the module.
 pub struct NodeName;
 
 impl Plugin for NodeName {

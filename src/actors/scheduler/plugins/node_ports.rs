@@ -1,6 +1,7 @@
 //! NodePorts: a node has each of its ports once.
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening, node_of};
 
+/// See the module.
 pub struct NodePorts;
 
 fn free(pod: &PodInfo, node: &NodeInfo) -> bool {

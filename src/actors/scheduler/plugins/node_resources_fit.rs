@@ -4,6 +4,7 @@ use super::resource_strategy::Strategy;
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, Reason, State, happening, node_of};
 use serde_json::Value;
 
+/// See the module.
 #[derive(Default)]
 pub struct NodeResourcesFit {
     strategy: Strategy,

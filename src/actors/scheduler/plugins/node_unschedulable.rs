@@ -3,6 +3,7 @@ use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Re
 use crate::actors::scheduler::terms::tolerated;
 use crate::protocol::light::Taint;
 
+/// See the module.
 pub struct NodeUnschedulable;
 
 fn tolerates(pod: &PodInfo) -> bool {

@@ -5,6 +5,7 @@ use crate::protocol::meta::ObjectKey;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// See the module.
 pub struct NodeVolumeLimits;
 
 type Attached = HashSet<(Arc<str>, Arc<str>)>;

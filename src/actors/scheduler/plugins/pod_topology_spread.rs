@@ -8,6 +8,7 @@ use crate::actors::scheduler::pod::{Spread, SpreadDefaults};
 use crate::actors::scheduler::terms::tolerates_all;
 use serde_json::{Value, json};
 
+/// See the module.
 #[derive(Debug, Default)]
 pub struct PodTopologySpread {
     pub defaults: SpreadDefaults,

@@ -2,6 +2,7 @@
 use super::{Plugin, PodInfo, Points};
 use crate::actors::scheduler::framework::Rank;
 
+/// See the module.
 pub struct PrioritySort;
 
 impl Plugin for PrioritySort {

@@ -1,6 +1,7 @@
 //! SchedulingGates: a pod behind gates does not enter the queue.
 use super::{Plugin, PodInfo, Points};
 
+/// See the module.
 pub struct SchedulingGates;
 
 impl Plugin for SchedulingGates {

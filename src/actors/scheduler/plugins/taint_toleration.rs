@@ -2,6 +2,7 @@
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, Reason, State, happening, node_of, normalise_by_max};
 use crate::actors::scheduler::terms::{tolerated, tolerates_all};
 
+/// See the module.
 pub struct TaintToleration;
 
 impl Plugin for TaintToleration {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 const NO_VOLUME: &str = "node(s) didn't find available persistent volumes to bind";
 
+/// See the module.
 pub struct VolumeBinding;
 
 /// What a claim without a volume gets on a node.

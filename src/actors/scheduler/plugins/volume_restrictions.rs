@@ -5,6 +5,7 @@ use crate::protocol::meta::ObjectKey;
 
 const ONE_POD: &str = "ReadWriteOncePod";
 
+/// See the module.
 pub struct VolumeRestrictions;
 
 /// The pod's claims that are for one pod alone.

@@ -3,6 +3,7 @@ use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State
 use crate::actors::scheduler::cluster::storage::{place_of, placed};
 use std::sync::Arc;
 
+/// See the module.
 pub struct VolumeZone;
 
 impl Plugin for VolumeZone {
