@@ -1,6 +1,6 @@
 //! Why a pod waits, gates, spreading, and schedulers of other names.
 use super::{SOON, Scene};
-use crate::run::wait_for;
+use crate::run::{run_with, wait_for};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -83,7 +83,8 @@ fn another_scheduler_binds_its_own_pods() {
     assert_eq!(scene.kubectl.ok("get pod mine -o jsonpath={.spec.nodeName}{.status.conditions}"), "");
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "mine"}, "target": {"kind": "Node", "name": other}});
     let path = "/api/v1/namespaces/sched-other/pods/mine/binding";
-    scene.kubectl.feed(&format!("create --raw {path}"), &binding.to_string()).ok();
+    let mut post = scene.kubectl.command(&["create", "--raw", path, "-f", "-"]);
+    run_with(&mut post, binding.to_string().as_bytes(), SOON).ok();
     assert_eq!(scene.node_of("mine"), *other);
     // What it takes counts for ours too.
     scene.create(&scene.pod("full", "4", json!({})));
