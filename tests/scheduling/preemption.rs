@@ -80,7 +80,7 @@ fn replica_sets_of_four_priorities() {
         "--subresource=status",
         "--type=merge",
         "-p",
-        "{\"status\":{\"capacity\":{\"example.com/fakecpu\":\"1000\"},\"allocatable\":{\"example.com/fakecpu\":\"1000\"}}}",
+        "{\"status\":{\"capacity\":{\"example.com/fakecpu\":\"1000\",\"pods\":\"110\"},\"allocatable\":{\"example.com/fakecpu\":\"1000\",\"pods\":\"110\"}}}",
     ]);
     classes(&scene, &[("p1", 1), ("p2", 2), ("p3", 3), ("p4", 4)]);
     let set = |name: &str, replicas: i64, amount: &str| {
