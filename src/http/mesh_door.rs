@@ -1,13 +1,12 @@
 //! The mesh's door to the API: what nodes ask of the server, answered by the same gateway that answers HTTPS.
 use super::api::{ApiRequest, Gateway, Reply};
 use super::auth::User;
-use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::{Heartbeats, steady};
 use crate::actors::kinds::{Part, Patch};
 use crate::actors::mesh::{Caller, Service, Stream};
 use crate::protocol::mesh::{Answer, ApiCall, Call, Envelope, Frame, WatchFrame, WatchKind};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
-use crate::protocol::time;
 use crate::storage::pki::Identity;
 use crate::storage::{Delivery, Entry, EventKind, Next, Start};
 use serde_json::json;
@@ -168,7 +167,7 @@ impl Service for MeshDoor {
         let outcome = match envelope.body {
             Call::Api(call) => stream.reply(self.api(&caller, call).await).await,
             Call::Heartbeat { node } if caller.name == node => {
-                self.heartbeats.heard(&node, time::now());
+                self.heartbeats.heard(&node, steady::now());
                 stream.reply(Answer::Ok).await
             }
             Call::Watch { group, resource, namespace, label_selector, field_selector, revision } => {
@@ -205,7 +204,7 @@ impl Service for MeshDoor {
             ));
         }
         self.pin(node, &identity.key_fingerprint).await?;
-        self.heartbeats.heard(node, time::now());
+        self.heartbeats.heard(node, steady::now());
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! `impresario bench pods`: how long a pod takes from its creation to `Running`, as a client sees it.
-use super::client::{Call, Client, ClientError};
+use super::client::{Call, Client, ClientError, Protocol};
 use super::report::{Phase, Report};
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::watch::{self, Became, Seen};
+use super::pod_watch::{self, Became, Seen};
 use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::Serialize;
@@ -67,12 +67,12 @@ impl PodBench {
     }
 
     async fn measure(&self, site: &Site) -> Result<Report<PodBench>, CliError> {
-        let mut clients = site.connections(CONNECTIONS.into()).await?;
+        let mut clients = site.connections(CONNECTIONS.into(), Protocol::Http1).await?;
         let watcher = clients.pop().ok_or_else(|| CliError::failed("no connection"))?;
         if let Some(client) = clients.first_mut() {
             await_account(client, &site.namespace).await?;
         }
-        let seen = watch::pods(watcher, &site.namespace).await.map_err(CliError::failed)?;
+        let seen = pod_watch::pods(watcher, &site.namespace).await.map_err(CliError::failed)?;
         let mut run = Run { bench: self, namespace: site.namespace.clone(), seen, clients };
         let mut phases = Vec::new();
         let mut one_by_one = Series::default();
@@ -224,6 +224,7 @@ impl Series {
                 rate: count as f64 / seconds.max(1e-9),
                 latency: self.starts.spread(),
                 server_cpu_ms: cpu,
+                bytes: None,
                 first_error: self.first_error.take(),
             });
         }
@@ -240,6 +241,7 @@ impl Series {
                 rate: 0.0,
                 latency,
                 server_cpu_ms: None,
+                bytes: None,
                 first_error: None,
             });
         }

@@ -49,12 +49,17 @@ pub struct Checked {
     pub unknown: Vec<String>,
     /// Fields given more than once; the last one counted.
     pub duplicate: Vec<String>,
+    /// What [`Checked::findings`] says when there are both sorts in a typed body: all in the order of the document. Else empty.
+    pub mixed: Vec<String>,
 }
 
 impl Checked {
     /// The findings of strict field validation, one sentence each: `unknown field "spec.foo"`. They are warnings with
     /// `fieldValidation=Warn` and an error with `Strict`.
     pub fn findings(&self) -> Vec<String> {
+        if !self.mixed.is_empty() {
+            return self.mixed.clone();
+        }
         let duplicate = self.duplicate.iter().map(|p| format!("duplicate field \"{p}\""));
         let unknown = self.unknown.iter().map(|p| format!("unknown field \"{p}\""));
         duplicate.chain(unknown).take(MAX_STRICT_FINDINGS).collect()
@@ -111,7 +116,11 @@ impl Codec {
             return Err(self.refuse(format!("unable to parse {path}: {problem}")));
         }
         let duplicate = duplicates::duplicates(body).map_err(|e| locate::explain(self, body, &e))?;
-        Ok(Checked { value, unknown, duplicate })
+        let mixed = match unknown.is_empty() || duplicate.is_empty() {
+            true => Vec::new(),
+            false => duplicates::in_order(body, &unknown).map_err(|e| locate::explain(self, body, &e))?,
+        };
+        Ok(Checked { value, unknown, duplicate, mixed })
     }
 
     /// Checks an object that is already parsed, for instance the result of a patch.

@@ -5,6 +5,7 @@
 mod effects;
 mod intake;
 mod kin;
+mod told;
 mod work;
 
 use super::cluster::Cluster;
@@ -58,6 +59,8 @@ pub struct Assumed {
     pub profile: usize,
     /// When the pod came.
     pub since: Instant,
+    /// Why this node, in a line.
+    pub why: String,
 }
 
 /// How pods are decided about; shared by the lives of a scheduler.

@@ -1,6 +1,6 @@
 //! Deciding: one pod after the other, binds in batches.
 use super::effects::{self, Telling};
-use super::{Assumed, Message, Scheduler};
+use super::{Assumed, Message, Scheduler, told};
 use crate::actors::base::Scope;
 use crate::actors::controllers::plan::EventNote;
 use crate::actors::scheduler::decide::{Decision, Outcome, Preemption, decide};
@@ -73,9 +73,10 @@ impl Scheduler {
         match decision.outcome {
             Outcome::Node { slot } => {
                 let score = decision.top.first().map_or(0, |(_, score)| *score);
-                let ended = match self.assume(&taken, slot) {
+                let why = format!("score {score}, best of {}", decision.feasible);
+                let ended = match self.assume(&taken, slot, why) {
                     Ok((assumed, writes)) => {
-                        scope.decided(format!("{} → {}: score {score}, best of {}", pod.key, assumed.node, decision.feasible));
+                        scope.decided(format!("{} → {}", pod.key, assumed.why));
                         self.carry_out(assumed, writes, binds, scope);
                         Ended::Scheduled
                     }
@@ -118,7 +119,7 @@ impl Scheduler {
     }
 
     /// Takes the node for the pod; what has to be written before the bind.
-    fn assume(&mut self, taken: &Taken, slot: usize) -> Result<(Assumed, Vec<Write>), String> {
+    fn assume(&mut self, taken: &Taken, slot: usize, why: String) -> Result<(Assumed, Vec<Write>), String> {
         let rules = self.rules.clone();
         let (Some(profile), Some(node)) = (rules.profiles.get(taken.profile), self.cluster.node(slot).cloned()) else {
             return Err("the node is gone".into());
@@ -144,7 +145,8 @@ impl Scheduler {
         if self.queue.depths().unschedulable > 0 {
             self.happened.push(Happening::PodCame { slot, pod: Box::new(taken.pod.resident.clone()) });
         }
-        Ok((Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since }, writes))
+        let why = format!("{}: {why}", node.name);
+        Ok((Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, why }, writes))
     }
 
     /// Binds the pod, after its volumes when it needs some.
@@ -210,6 +212,7 @@ impl Scheduler {
             Ok(()) => {
                 METRICS.bound(assumed.since.elapsed());
                 self.queue.remove(&pod.key);
+                self.writer.decided(told::placed(self.component(assumed.profile), assumed));
                 let message = format!("Successfully assigned {} to {}", pod.key, assumed.node);
                 self.record(effects::note(pod, "Normal", "Scheduled", message, self.component(assumed.profile)));
             }
@@ -276,6 +279,7 @@ impl Scheduler {
             return;
         }
         self.busy += 1;
+        self.writer.decided(told::refused(component, &pod, &message));
         let telling = Telling { pod, message, nomination, victims, outranked, component };
         let (writer, life, source, events) = (self.writer.clone(), self.life, self.source.clone(), self.events.clone());
         scope.run(async move {
