@@ -20,6 +20,7 @@ mod node_images;
 mod restarts;
 mod rights;
 mod run;
+mod scheduling;
 mod tidy;
 mod transcript;
 mod two_nodes;
