@@ -31,7 +31,7 @@ mod tests;
 pub use change::{Amendment, Change, Commit, CommitError, Draft, Expect, Guard, Op};
 pub use committer::{Committer, Stats};
 pub use entry::Entry;
-pub use hub::{Event, EventKind, Expired, Filter, Hub, Start};
+pub use hub::{Event, EventKind, Expired, Filter, Hub, Scope, Start};
 pub use memory_store::MemoryStore;
 pub use record::Record;
 pub use redb_store::RedbStore;

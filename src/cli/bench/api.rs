@@ -97,18 +97,9 @@ async fn phase(clients: &mut Vec<Client>, plan: Arc<Plan>, pid: Option<u32>) -> 
         all.first_error = all.first_error.or(measured.first_error);
     }
     let (seconds, cpu_after) = (begun.elapsed().as_secs_f64(), cpu()?);
-    let count = all.latencies.len();
-    let cpu_ms = cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1000.0 / count.max(1) as f64);
-    Ok(Phase {
-        operation: plan.operation.name().into(),
-        count,
-        errors: all.errors,
-        seconds,
-        rate: count as f64 / seconds.max(1e-9),
-        latency: all.latencies.spread(),
-        server_cpu_ms: cpu_ms,
-        first_error: all.first_error.map(|e| e.to_string()),
-    })
+    let cpu = cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before));
+    let phase = Phase::of(plan.operation.name(), seconds, all.latencies, cpu);
+    Ok(phase.with_errors(all.errors, all.first_error.map(|e| e.to_string())))
 }
 
 async fn work(mut client: Client, plan: Arc<Plan>) -> (Client, Measured) {

@@ -2,9 +2,12 @@
 //! kubeconfig, so that the same command can be pointed at any Kubernetes.
 mod api;
 mod client;
+mod deploy;
 mod kubeconfig;
 mod pods;
 mod report;
+mod schedule;
+mod simulated;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,10 @@ enum What {
     Api(api::ApiBench),
     /// From creating a pod to its phase Running: one after the other, then many at once.
     Pods(pods::PodBench),
+    /// From creating many pods to each having a node.
+    Schedule(schedule::ScheduleBench),
+    /// From creating a Deployment to all its replicas being ready.
+    Deploy(deploy::DeployBench),
 }
 
 /// What every measurement needs to know.
@@ -60,6 +67,8 @@ impl Bench {
             match self.what {
                 What::Api(bench) => bench.run().await,
                 What::Pods(bench) => bench.run().await,
+                What::Schedule(bench) => bench.run().await,
+                What::Deploy(bench) => bench.run().await,
             }
         })
     }

@@ -101,7 +101,7 @@ impl PodBench {
 }
 
 /// Upstream refuses pods until the namespace has its service account. Servers without that rule just answer 404.
-async fn await_account(client: &mut Client, namespace: &str) -> Result<(), CliError> {
+pub(super) async fn await_account(client: &mut Client, namespace: &str) -> Result<(), CliError> {
     let until = Instant::now() + ACCOUNT;
     while Instant::now() < until {
         match client.call(Call::get(format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"))).await {
@@ -210,38 +210,15 @@ impl Series {
         good
     }
 
-    fn phases(mut self, name: &str, cpu_known: bool) -> Vec<Phase> {
-        let count = self.starts.len();
-        let cpu = cpu_known.then(|| self.cpu.as_secs_f64() * 1000.0 / count.max(1) as f64);
-        let seconds = self.busy.as_secs_f64();
+    fn phases(self, name: &str, cpu_known: bool) -> Vec<Phase> {
         let mut phases = Vec::new();
-        if count > 0 || self.errors > 0 {
-            phases.push(Phase {
-                operation: format!("start, {name}"),
-                count,
-                errors: self.errors,
-                seconds,
-                rate: count as f64 / seconds.max(1e-9),
-                latency: self.starts.spread(),
-                server_cpu_ms: cpu,
-                first_error: self.first_error.take(),
-            });
+        if self.starts.len() > 0 || self.errors > 0 {
+            let started = Phase::of(format!("start, {name}"), self.busy.as_secs_f64(), self.starts, cpu_known.then_some(self.cpu));
+            phases.push(started.with_errors(self.errors, self.first_error));
         }
-        let latency = self.removals.spread();
-        let removed = self.removals.len();
-        if removed > 0 {
+        if self.removals.len() > 0 {
             // Removals overlap only in the burst; their rate says nothing, their spread does.
-            let operation = format!("removal, {name}");
-            phases.push(Phase {
-                operation,
-                count: removed,
-                errors: 0,
-                seconds: 0.0,
-                rate: 0.0,
-                latency,
-                server_cpu_ms: None,
-                first_error: None,
-            });
+            phases.push(Phase { rate: 0.0, ..Phase::of(format!("removal, {name}"), 0.0, self.removals, None) });
         }
         phases
     }

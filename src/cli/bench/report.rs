@@ -1,9 +1,10 @@
 //! Results, as a table for people and as JSON for programs.
 use super::site::Site;
-use super::timing::Spread;
+use super::timing::{Latencies, Spread};
 use super::{CliError, Load, Outcome};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
+use std::time::Duration;
 
 /// One kind of operation.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,8 @@ pub(super) struct Phase {
     pub latency: Spread,
     /// Milliseconds of the server's CPU per successful operation, when its process is known.
     pub server_cpu_ms: Option<f64>,
+    /// The server's CPU time in all, seconds.
+    pub server_cpu_seconds: Option<f64>,
     pub first_error: Option<String>,
 }
 
@@ -32,6 +35,30 @@ pub(super) struct Report<S: Serialize> {
     pub version: String,
     pub settings: S,
     pub phases: Vec<Phase>,
+}
+
+impl Phase {
+    /// A phase in which nothing failed. `cpu`: the server's in all.
+    pub fn of(operation: impl Into<String>, seconds: f64, mut latencies: Latencies, cpu: Option<Duration>) -> Phase {
+        let count = latencies.len();
+        let cpu = cpu.map(|cpu| cpu.as_secs_f64());
+        Phase {
+            operation: operation.into(),
+            count,
+            errors: 0,
+            seconds,
+            rate: count as f64 / seconds.max(1e-9),
+            latency: latencies.spread(),
+            server_cpu_ms: cpu.map(|cpu| cpu * 1000.0 / count.max(1) as f64),
+            server_cpu_seconds: cpu,
+            first_error: None,
+        }
+    }
+
+    /// The same, with operations that failed.
+    pub fn with_errors(self, errors: usize, first_error: Option<String>) -> Phase {
+        Phase { errors, first_error, ..self }
+    }
 }
 
 impl<S: Serialize> Report<S> {
@@ -58,7 +85,7 @@ impl<S: Serialize> Report<S> {
 fn table(phases: &[Phase]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["operation", "count", "errors", "seconds", "rate/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "server CPU ms/op"]);
+    table.set_header(["operation", "count", "errors", "seconds", "rate/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "server CPU ms/op", "s"]);
     for phase in phases {
         let ms = |value: f64| format!("{value:.2}");
         table.add_row([
@@ -72,6 +99,7 @@ fn table(phases: &[Phase]) -> Table {
             ms(phase.latency.p99),
             ms(phase.latency.max),
             phase.server_cpu_ms.map_or_else(|| "-".to_string(), |ms| format!("{ms:.3}")),
+            phase.server_cpu_seconds.map_or_else(|| "-".to_string(), |s| format!("{s:.2}")),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {

@@ -29,6 +29,9 @@ use tokio::time::timeout;
 const JOINS: usize = 64;
 /// Connections that join at the same time.
 const JOINERS: usize = 16;
+/// How often a part of the names is tried, and what lies between.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
 /// Nodes that connect at the same time: a server lets only so many strangers in at once.
 const CONNECTING: usize = 64;
 /// Nodes that dial from one socket.
@@ -193,7 +196,7 @@ async fn identities(config: &FleetConfig, names: &[String]) -> Result<Vec<NodeId
         // The first alone: it makes the key that the others use.
         let (first, others) = missing.split_at(1);
         let mut joined = join_all(&config.server, token, &config.dir, first).await?;
-        let parts = stream::iter(others.chunks(JOINS)).map(|part| join_all(&config.server, token, &config.dir, part));
+        let parts = stream::iter(others.chunks(JOINS)).map(|part| join(config, token, part));
         let rest: Vec<Vec<NodeIdentity>> = parts.buffer_unordered(JOINERS).try_collect().await?;
         joined.extend(rest.into_iter().flatten());
         kept.add(&joined);
@@ -201,6 +204,20 @@ async fn identities(config: &FleetConfig, names: &[String]) -> Result<Vec<NodeId
         have.extend(joined.into_iter().map(|identity| (identity.node.clone(), identity)));
     }
     Ok(names.iter().filter_map(|name| have.remove(name)).collect())
+}
+
+/// Joins these names; what a busy server or a connection's end has cut short is tried again: to join twice with one key is no harm.
+async fn join(config: &FleetConfig, token: &JoinToken, names: &[String]) -> Result<Vec<NodeIdentity>, MeshError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match join_all(&config.server, token, &config.dir, names).await {
+            Err(MeshError::Refused(error)) if error.code == 503 && attempt < ATTEMPTS => {}
+            Err(MeshError::Cut(_) | MeshError::TimedOut(_)) if attempt < ATTEMPTS => {}
+            outcome => return outcome,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// A directory that only its owner may read.
