@@ -3,7 +3,7 @@ use super::aggregation::Aggregation;
 use super::authorizer::Authorizer;
 use super::graph::NodeGraph;
 use super::index::RbacIndex;
-use crate::actors::base::{Guardian, Mailbox, Role, Scope, SendError};
+use crate::actors::base::{Guardian, Mailbox, Role, Scope};
 use crate::actors::controllers::cluster::Cluster;
 use crate::actors::controllers::runner;
 use crate::actors::kinds::Kinds;
@@ -11,7 +11,6 @@ use crate::storage::{Delivery, Entry, EventKind, Next, Start};
 use actix_rt::ArbiterHandle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A shelf that is followed.
@@ -110,12 +109,12 @@ impl Keeper {
                         Next::Batch(changes) => {
                             let (taken, done) = oneshot::channel();
                             // A dropped reply means that a fresh role has feeds of its own.
-                            if !deliver(&mailbox, News::Changes { life, of, changes, taken }).await || done.await.is_err() {
+                            if !mailbox.deliver(News::Changes { life, of, changes, taken }).await || done.await.is_err() {
                                 return;
                             }
                         }
                         Next::Lagged => {
-                            deliver(&mailbox, News::Lost { life }).await;
+                            mailbox.deliver(News::Lost { life }).await;
                             return;
                         }
                     }
@@ -157,17 +156,5 @@ impl Role for Keeper {
             // From the feeds of an earlier life.
             News::Changes { .. } | News::Lost { .. } => {}
         }
-    }
-}
-
-/// Leaves a letter even when the mailbox is full for a moment; false when the role is gone.
-async fn deliver(mailbox: &Mailbox<News>, mut letter: News) -> bool {
-    loop {
-        match mailbox.tell(letter) {
-            Ok(()) => return true,
-            Err(SendError::Closed(_)) => return false,
-            Err(SendError::Full(back)) => letter = back,
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

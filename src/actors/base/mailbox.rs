@@ -75,11 +75,44 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Leaves a message. When the mailbox is full or the actor is gone the message comes back and is counted as dropped.
     pub fn tell(&self, message: M) -> Result<(), SendError<M>> {
+        let told = self.try_tell(message);
+        if told.is_err() {
+            self.inner.stats.dropped.fetch_add(1, Relaxed);
+        }
+        told
+    }
+
+    /// Leaves a message, after waiting for room in a full mailbox. False when the actor is gone.
+    ///
+    /// Every letter that leaves the mailbox wakes one of those who wait. Whoever is woken puts in a letter of its own, and that one
+    /// wakes the next: nobody is forgotten.
+    pub async fn deliver(&self, mut message: M) -> bool {
+        loop {
+            match self.try_tell(message) {
+                Ok(()) => return true,
+                Err(SendError::Full(back)) => message = back,
+                Err(SendError::Closed(_)) => {
+                    self.inner.stats.dropped.fetch_add(1, Relaxed);
+                    return false;
+                }
+            }
+            self.inner.stats.room.notified().await;
+        }
+    }
+
+    /// Leaves a message that must not be lost, from inside of an actor, which never waits: when there is no room a task of its own
+    /// does the waiting.
+    pub fn post(&self, message: M) {
+        if let Err(SendError::Full(message)) = self.try_tell(message) {
+            let mailbox = self.clone();
+            actix_rt::spawn(async move { mailbox.deliver(message).await });
+        }
+    }
+
+    /// As [`tell`](Self::tell), for who keeps a message that was not taken: nothing counts as dropped.
+    pub fn try_tell(&self, message: M) -> Result<(), SendError<M>> {
         let stats = &self.inner.stats;
-        let Some(to) = self.inner.to.get() else {
-            stats.dropped.fetch_add(1, Relaxed);
-            return Err(SendError::Closed(message));
-        };
+        let Some(to) = self.inner.to.get() else { return Err(SendError::Closed(message)) };
         stats.depth.fetch_add(1, Relaxed);
         let letter = Letter { message: Some(message), stats: stats.clone() };
         to.try_send(letter).map_err(|error| match error {
@@ -122,11 +155,12 @@ impl<M: Send + 'static> actix::Message for Letter<M> {
 
 impl<M> Letter<M> {
     pub(super) fn open(mut self) -> Option<M> {
+        self.stats.room.notify_one();
         self.message.take()
     }
 
+    /// What a mailbox did not take. It never had a place there, so nobody is told of room.
     fn returned(mut self) -> Option<M> {
-        self.stats.dropped.fetch_add(1, Relaxed);
         self.message.take()
     }
 }
@@ -136,6 +170,7 @@ impl<M> Drop for Letter<M> {
         self.stats.depth.fetch_sub(1, Relaxed);
         if self.message.is_some() {
             self.stats.dropped.fetch_add(1, Relaxed);
+            self.stats.room.notify_one();
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Stats {
     pub(super) dropped: AtomicU64,
     pub(super) restarts: AtomicU64,
     pub(super) last_handled_ms: AtomicU64,
+    /// Rung when a letter leaves the mailbox, for those who wait for room.
+    pub(super) room: tokio::sync::Notify,
     last_error: Mutex<String>,
     last_decision: Mutex<String>,
 }

@@ -44,8 +44,8 @@ impl<'a, R: Role> Scope<'a, R> {
     {
         let mailbox = self.mailbox.clone();
         actix_rt::spawn(async move {
-            if mailbox.tell(work.await).is_err() {
-                tracing::warn!(actor = %mailbox.path(), "the outcome of a task found the mailbox full or closed");
+            if !mailbox.deliver(work.await).await {
+                tracing::debug!(actor = %mailbox.path(), "the outcome of a task found nobody");
             }
         });
     }

@@ -105,3 +105,26 @@ async fn a_full_mailbox_refuses_and_counts() {
     assert_eq!(durable.load(SeqCst), 2 + (100 - refused));
     assert!(registry.report()[0].dropped >= refused);
 }
+
+#[actix_rt::test]
+async fn who_delivers_waits_for_room_and_nothing_is_lost() {
+    let (mailbox, durable, _, registry, _arbiter) = start(1, 2);
+    mailbox.ask(LIMIT, |reply| Add::Number(1, reply)).await.unwrap();
+    let (open, gate) = std::sync::mpsc::channel();
+    assert!(mailbox.deliver(Add::Hold(gate)).await);
+    let letters: Vec<_> = (0..200)
+        .map(|_| {
+            let to = mailbox.clone();
+            actix_rt::spawn(async move { to.deliver(Add::Number(1, oneshot::channel().0)).await })
+        })
+        .collect();
+    mailbox.post(Add::Number(1, oneshot::channel().0));
+    tokio::task::yield_now().await;
+    open.send(()).unwrap();
+    for letter in letters {
+        assert!(tokio::time::timeout(LIMIT, letter).await.unwrap().unwrap());
+    }
+    mailbox.ask(LIMIT, |reply| Add::Number(0, reply)).await.unwrap();
+    assert_eq!(durable.load(SeqCst), 202);
+    assert_eq!(registry.report()[0].dropped, 0, "a letter that waited was not dropped");
+}

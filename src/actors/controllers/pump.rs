@@ -1,8 +1,8 @@
 //! Between feeds, the clock and a mailbox: tasks that carry news to a role, one letter at a time.
 use super::feed::{Feed, News};
-use crate::actors::base::{Mailbox, SendError};
+use crate::actors::base::Mailbox;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 /// What these tasks tell a role. `life` names the role that started the task: one that replaces it after a panic has
@@ -22,11 +22,11 @@ pub async fn pump<M: From<Tidings> + Send + 'static>(mut feed: Box<dyn Feed>, ki
         let (taken, done) = oneshot::channel();
         let letter = Tidings::Fed { life, kind: kind.clone(), news, taken };
         // A dropped reply means that the role panicked; the fresh one has subscribed for itself.
-        if !deliver(&mailbox, letter.into()).await || done.await.is_err() {
+        if !mailbox.deliver(letter.into()).await || done.await.is_err() {
             return;
         }
     }
-    deliver(&mailbox, Tidings::Ended { life, kind }.into()).await;
+    mailbox.deliver(Tidings::Ended { life, kind }.into()).await;
 }
 
 /// Wakes a role at the deadlines it names; ends with it.
@@ -45,22 +45,10 @@ pub async fn ring<M: From<Tidings> + Send + 'static>(mut deadlines: watch::Recei
             changed = deadlines.changed() => if changed.is_err() { return },
             () = due => {
                 rung = next;
-                if !deliver(&mailbox, Tidings::Tick { life }.into()).await {
+                if !mailbox.deliver(Tidings::Tick { life }.into()).await {
                     return;
                 }
             }
         }
-    }
-}
-
-/// Leaves a letter even when the mailbox is full for a moment; false when the actor is gone.
-pub(super) async fn deliver<M: Send + 'static>(mailbox: &Mailbox<M>, mut letter: M) -> bool {
-    loop {
-        match mailbox.tell(letter) {
-            Ok(()) => return true,
-            Err(SendError::Closed(_)) => return false,
-            Err(SendError::Full(back)) => letter = back,
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

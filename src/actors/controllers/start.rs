@@ -14,7 +14,7 @@ use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
 use super::pod_gc::FinishedPods;
-use super::pump::deliver;
+
 use super::replication::{Flavour, Replication};
 use super::resource_quota::ResourceQuotas;
 use super::runner::{Controller, Message, Runner};
@@ -109,7 +109,7 @@ impl Run<'_> {
         let mut generation = self.kinds.generation();
         self.arbiter.spawn(async move {
             while generation.changed().await.is_ok() {
-                if !deliver(&mailbox, Message::KindsChanged).await {
+                if !mailbox.deliver(Message::KindsChanged).await {
                     return;
                 }
             }

@@ -8,11 +8,7 @@ use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// How long a full mailbox is left alone before it is tried again.
-const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// The kinds that are served, with their actors. Shared by the API, the controllers and the mesh.
 pub struct Kinds {
@@ -202,13 +198,10 @@ impl Kinds {
 
     /// Leaves a message that must not be lost: when the mailbox is full, as soon as there is room.
     fn tell(&self, served: &Served, message: KindMessage) {
-        let Err(SendError::Full(mut message)) = served.mailbox.tell(message) else { return };
+        let Err(SendError::Full(message)) = served.mailbox.try_tell(message) else { return };
         let mailbox = served.mailbox.clone();
         self.launch.arbiter.spawn(async move {
-            while let Err(SendError::Full(back)) = mailbox.tell(message) {
-                message = back;
-                tokio::time::sleep(FULL_PAUSE).await;
-            }
+            mailbox.deliver(message).await;
         });
     }
 

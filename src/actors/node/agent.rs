@@ -5,7 +5,7 @@ use super::events::Events;
 use super::machine::Machine;
 use super::network::{NodeFacts, NodeNetwork, Nodes};
 use super::object::PodObject;
-use super::pod::{Pod, PodMessage, Seed, deliver};
+use super::pod::{Pod, PodMessage, Seed};
 use super::register::register;
 use super::spec::Places;
 use super::start::Surroundings;
@@ -215,10 +215,7 @@ impl NodeAgent {
         let (to, control) = (scope.mailbox().clone(), self.around.control.clone());
         actix_rt::spawn(follow(control, of, move |seen| {
             let to = to.clone();
-            async move {
-                deliver(to, AgentMessage::Pods(seen)).await;
-                true
-            }
+            async move { to.deliver(AgentMessage::Pods(seen)).await }
         }));
     }
 
@@ -240,7 +237,7 @@ impl NodeAgent {
         }
         if let Some(handle) = self.kept.pods.get(&object.uid) {
             handle.seed.update(object);
-            actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Changed));
+            handle.mailbox.post(PodMessage::Changed);
             return;
         }
         let uid = object.uid.clone();
@@ -256,7 +253,7 @@ impl NodeAgent {
 
     fn vanished(&self, uid: &str) {
         if let Some(handle) = self.kept.pods.get(uid) {
-            actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Vanished));
+            handle.mailbox.post(PodMessage::Vanished);
         }
     }
 
@@ -375,7 +372,7 @@ impl Role for NodeAgent {
             AgentMessage::StatusDue { .. } => {}
             AgentMessage::Exited(exited) => {
                 if let Some(handle) = self.kept.pods.get(&exited.pod_uid) {
-                    actix_rt::spawn(deliver(handle.mailbox.clone(), PodMessage::Exited(exited)));
+                    handle.mailbox.post(PodMessage::Exited(exited));
                 } else if let Some(container) =
                     self.kept.found.get_mut(&exited.pod_uid).into_iter().flatten().find(|c| c.spec.id == exited.id)
                 {

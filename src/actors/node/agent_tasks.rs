@@ -1,7 +1,6 @@
 //! What goes on beside the node's actor, in tasks of its thread.
 use super::agent::{AgentConfig, AgentMessage};
 use super::control_plane::{ControlPlane, WatchOf, until_connected};
-use super::pod::deliver;
 use super::start::Surroundings;
 use super::watch::follow;
 use crate::actors::base::Mailbox;
@@ -25,7 +24,7 @@ pub(super) fn background(
     let mut exits = runtime.exits();
     arbiter.spawn(async move {
         while let Some(exited) = exits.recv().await {
-            deliver(to.clone(), AgentMessage::Exited(exited)).await;
+            to.deliver(AgentMessage::Exited(exited)).await;
         }
     });
     let (to, name, beating) = (mailbox.clone(), config.name.clone(), control.clone());
@@ -33,7 +32,7 @@ pub(super) fn background(
         loop {
             // After every reconnection the server is told everything anew.
             until_connected(&*beating).await;
-            deliver(to.clone(), AgentMessage::WriteStatus).await;
+            to.deliver(AgentMessage::WriteStatus).await;
             while *beating.connected().borrow() {
                 if let Err(error) = beating.heartbeat(&name).await {
                     tracing::warn!(%error, "the server did not take the heartbeat");
@@ -48,10 +47,7 @@ pub(super) fn background(
     let to = mailbox.clone();
     arbiter.spawn(follow(control, of, move |seen| {
         let to = to.clone();
-        async move {
-            deliver(to, AgentMessage::Nodes(seen)).await;
-            true
-        }
+        async move { to.deliver(AgentMessage::Nodes(seen)).await }
     }));
 }
 

@@ -10,7 +10,7 @@ use super::plan::{Action, forgiven, plan, stage};
 use super::probe::{ProbeKind, Sample};
 use super::start::{Hitch, Launched, Surroundings};
 use super::state::{Current, Ending, Finished, PodState, SetUp, Step};
-use crate::actors::base::{Mailbox, Role, Scope, SendError};
+use crate::actors::base::{Mailbox, Role, Scope};
 use crate::protocol::time::now;
 use crate::runtime::api::{Container, ContainerExited, Exit, Result as RuntimeResult, RuntimeError, Sandbox};
 use serde_json::Value;
@@ -278,7 +278,7 @@ impl Pod {
         let mailbox = scope.mailbox().clone();
         actix_rt::spawn(async move {
             tokio::time::sleep(delay).await;
-            deliver(mailbox, message).await;
+            mailbox.deliver(message).await;
         });
     }
 
@@ -311,15 +311,6 @@ impl Pod {
                 self.later(super::plan::retry_pause(self.state.set_up_failures), PodMessage::RetrySetUp, scope);
             }
         }
-    }
-}
-
-/// Delivers a message that must not be lost: waits while the mailbox is full, gives up when the actor is gone.
-pub async fn deliver<M: Send + 'static>(mailbox: Mailbox<M>, message: M) {
-    let mut message = message;
-    while let Err(SendError::Full(back)) = mailbox.tell(message) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        message = back;
     }
 }
 

@@ -2,7 +2,7 @@
 use super::agent::AgentMessage;
 use super::control_plane::{ControlError, ControlPlane, JSON, MERGE_PATCH, request, until_connected};
 use super::plan::retry_pause;
-use super::pod::{Pod, PodMessage, REFRESH, deliver};
+use super::pod::{Pod, PodMessage, REFRESH};
 use super::start::refresh_volumes;
 use super::state::{Ending, SetUp, TearDown};
 use super::status::{Around, patch, pod_status};
@@ -149,7 +149,7 @@ impl Pod {
         actix_rt::spawn(async move {
             // There are none when no container ever started.
             let _ = tokio::fs::remove_dir_all(logs).await;
-            deliver(agent, AgentMessage::PodFinished { uid: object.uid.clone() }).await;
+            agent.deliver(AgentMessage::PodFinished { uid: object.uid.clone() }).await;
         });
         scope.stop();
     }
