@@ -79,6 +79,8 @@ pub(super) async fn live(node: SimNode, control: Arc<dyn ControlPlane>, phase: f
     let mut watches = JoinSet::new();
     let name = node.config.name.clone();
     let mut connected = control.connected();
+    // A connection that is there already is news, too.
+    connected.mark_changed();
     let events = node.profile.events.then(|| {
         let (events, posting) = Events::new(control.clone(), &name);
         watches.spawn(posting);
