@@ -76,9 +76,9 @@ fn simulated_nodes_say_what_they_are() {
     kubectl.run("run one --image=anything").ok();
     kubectl.run("wait --for=condition=Ready pod/one --timeout=60s").ok();
     assert_eq!(kubectl.run("get nodes -l impresario.dev/simulated=true -o name").ok().lines().count(), 3);
-    let refused = kubectl.run("logs one").fails();
+    let refused = kubectl.run("logs one").refused();
     assert!(refused.contains("is simulated: it starts no containers and has no logs"), "{refused}");
-    let refused = kubectl.run("exec one -- true").fails();
+    let refused = kubectl.run("exec one -- true").refused();
     assert!(refused.contains("is simulated: it starts no containers and cannot execute commands"), "{refused}");
     kubectl.run("delete pod one --timeout=60s").ok();
     process.kill().expect("it runs");

@@ -1,6 +1,7 @@
 //! Selectors, pages and continue tokens.
 use super::options::Query;
 use crate::actors::kinds::Kind;
+use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::selector::{FieldSelector, LabelSelector};
 use crate::protocol::status::ApiError;
@@ -17,7 +18,7 @@ pub struct Selection {
     pub namespace: Option<Arc<str>>,
     /// `metadata.name=x`, which an index answers.
     pub name: Option<Arc<str>>,
-    /// `spec.nodeName=x` of pods, by which watches are found.
+    /// `spec.nodeName=x` of pods, by which watches are found, and most pods passed over.
     node: Option<Arc<str>>,
     pub filter: Option<Filter>,
 }
@@ -46,6 +47,7 @@ impl Selection {
     pub fn matches(&self, entry: &Entry) -> bool {
         self.namespace.as_ref().is_none_or(|n| *n == entry.key.namespace)
             && self.name.as_ref().is_none_or(|n| *n == entry.key.name)
+            && self.node.as_ref().is_none_or(|n| matches!(&entry.light, Light::Pod(pod) if pod.node == *n))
             && self.filter.as_ref().is_none_or(|f| f(entry))
     }
 }

@@ -329,11 +329,12 @@ impl Life {
                 }
             }
             Done::Reported { uid, outcome } => self.written(&uid, outcome.map(Some)),
-            Done::Deleted { uid, outcome: Ok(()) } => {
+            Done::Deleted { uid, outcome: Err(error) } if error.is_passing() => self.written(&uid, Err(error)),
+            // Gone, or a finalizer holds it, or somebody else has the name: nothing of it is here any more.
+            Done::Deleted { uid, .. } => {
                 self.writes -= 1;
                 self.forget(&uid);
             }
-            Done::Deleted { uid, outcome: Err(error) } => self.written(&uid, Err(error)),
         }
     }
 
