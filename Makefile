@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BINARY := target/release/impresario
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit e2e lint bench release tools
+.PHONY: help up down test unit e2e lint fuzz bench release tools
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 14
@@ -36,6 +36,11 @@ lint: ## Format, clippy with warnings denied, licences when cargo-deny is there.
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans; else \
 	  echo "cargo-deny is not installed: licences are checked by the tests, bans are not"; fi
+
+fuzz: ## Ten million bad inputs: COUNT, SEED, FIRST and THREADS are variables, see docs/fuzzing.md.
+	@scripts/install.sh build
+	FUZZ_COUNT=$(or $(COUNT),10000000) FUZZ_SEED=$(or $(SEED),2) FUZZ_FIRST=$(or $(FIRST),0) FUZZ_THREADS=$(or $(THREADS),2) \
+	  cargo test --locked --profile fuzz --workspace --lib fuzz::long_run -- --ignored --nocapture
 
 bench: release ## Measure the API of the running cluster.
 	$(SUDO) $(BINARY) bench api --kubeconfig $(DATA)/admin.kubeconfig

@@ -1,7 +1,7 @@
 // The page: state in, drawing out. Messages only mark what changed; drawing happens once per frame.
 import { Connection, keepToken, takeToken } from "./connection.js";
 import { make, say } from "./dom.js";
-import { Grid, countPods, drawEvents, drawSummary, filterPods, nodeColumns, plainColumns, podColumns } from "./panels.js";
+import { Grid, countPods, drawDecisions, drawEvents, drawSummary, filterPods, nodeColumns, plainColumns, podColumns } from "./panels.js";
 import { apply, empty } from "./state.js";
 import { Tree } from "./tree.js";
 import { choose, current, translate, word } from "./words.js";
@@ -32,6 +32,7 @@ function draw() {
   if (has("pods", "namespaces", "filter", "time")) drawPods();
   if (has("nodes", "peers", "pods", "time")) { countPods(state); nodes.draw(rowsOf("nodes")); count("nodes", rowsOf("nodes").length); }
   if (has("events", "filter", "time")) { drawEvents(find("#events .feed"), state, find("#warnings").checked); count("events", state.summary?.events ?? 0); }
+  if (has("decisions", "filter", "time")) { drawDecisions(find("#decisions .feed"), state, find("#object").value); count("decisions", state.decisions.size); }
   for (const [name, grid] of plain) if (has(name, "time")) grid.draw(rowsOf(name));
   count("workloads", PLAIN.reduce((sum, [name]) => sum + rowsOf(name).length, 0));
   if (has("actors", "time")) { tree.draw(state); count("actors", state.actorsTotal); }
@@ -92,7 +93,7 @@ const connection = new Connection({
   message(message) {
     if (message.type === "state") {
       show(true);
-      find("#events .feed").seen = false;
+      for (const feed of document.querySelectorAll(".feed")) feed.seen = false;
       for (const grid of [nodes, pods, ...plain.values()]) grid.seen = false;
       say(find("#version"), message.server.version);
     }
@@ -124,7 +125,7 @@ find("#language").addEventListener("change", (event) => {
   showLink(...link);
   everything();
 });
-for (const id of ["#namespace", "#filter", "#warnings"]) find(id).addEventListener("input", () => soon("filter"));
+for (const id of ["#namespace", "#filter", "#warnings", "#object"]) find(id).addEventListener("input", () => soon("filter"));
 addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) connection.open((token = takeToken())); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) everything(); });
 // Ages grow by themselves; nobody looks at a hidden page.

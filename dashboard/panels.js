@@ -247,3 +247,22 @@ export function drawEvents(list, state, warningsOnly) {
   if (list.seen) for (const item of fresh) item.classList.add("new");
   list.seen = true;
 }
+
+/** The causal log, newest first: who decided what about which object, and what moved them. */
+export function drawDecisions(list, state, wanted) {
+  const needle = wanted.trim().toLowerCase();
+  const rows = [...state.decisions.values()].reverse().filter((row) => !needle || row.text.includes(needle));
+  const fresh = keep(list, rows, (row) => row.key, () => {
+    const head = make("div", { class: "head" }, make("b"), make("span", { class: "muted" }));
+    return make("li", {}, head, make("div", { class: "who" }), make("div", { class: "text" }));
+  }, (item, row) => {
+    const [head, who, text] = item.children;
+    item.classList.toggle("warning", Boolean(row.failure));
+    say(head.firstElementChild, row.about);
+    say(head.lastElementChild, word("ago", span(now(state) - row.at)));
+    say(who, [row.controller, row.namespace, row.cause && word("because", row.cause), row.done].filter(Boolean).join(" · "));
+    say(text, row.failure ? `${row.why} · ${word("but", row.failure)}` : row.why);
+  });
+  if (list.seen) for (const item of fresh) item.classList.add("new");
+  list.seen = true;
+}

@@ -2,16 +2,19 @@
 
 /** The page keeps at most this many events. */
 const MOST_EVENTS = 300;
+/** And this many decisions. */
+const MOST_DECISIONS = 300;
 
 export function empty() {
-  return { tables: new Map(), actors: new Map(), actorsTotal: 0, summary: null, peers: {}, server: {}, offset: 0 };
+  return { tables: new Map(), actors: new Map(), actorsTotal: 0, decisions: new Map(), summary: null, peers: {}, server: {}, offset: 0 };
 }
 
-/** Applies a message; answers which parts changed: names of tables, `summary`, `peers`, `actors`. */
+/** Applies a message; answers which parts changed: names of tables, `summary`, `peers`, `actors`, `decisions`. */
 export function apply(state, message) {
   if (message.type === "state") return begin(state, message);
   if (message.type === "change") return change(state, message);
   if (message.type === "vital") return vital(state, message);
+  if (message.type === "decisions") return decisions(state, message);
   return [];
 }
 
@@ -27,7 +30,7 @@ function begin(state, message) {
     const columns = new Map(table.columns.map((name, place) => [name, place]));
     state.tables.set(table.name, { columns, rows });
   }
-  return [...state.tables.keys(), ...vital(state, message)];
+  return [...state.tables.keys(), ...vital(state, message), ...decisions(state, message)];
 }
 
 function change(state, message) {
@@ -43,6 +46,16 @@ function forgetOldest(rows) {
   if (rows.size <= MOST_EVENTS) return;
   const oldest = [...rows.values()].sort((a, b) => a.more.seen - b.more.seen).slice(0, rows.size - MOST_EVENTS);
   for (const row of oldest) rows.delete(row.key);
+}
+
+function decisions(state, message) {
+  for (const row of message.decisions ?? []) state.decisions.set(row.key, row);
+  // They come in order, so the first ones are the oldest.
+  for (const key of state.decisions.keys()) {
+    if (state.decisions.size <= MOST_DECISIONS) break;
+    state.decisions.delete(key);
+  }
+  return ["decisions"];
 }
 
 function vital(state, message) {

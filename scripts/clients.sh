@@ -1,7 +1,7 @@
 #!/bin/bash
-# Puts the clients that the tests know into target/tools/: Python's kubernetes and Node's @kubernetes/client-node:
-# clients.sh [python] [node], without words both. One that cannot be had is named in target/tools/missing-clients, and its test
-# says so.
+# Puts the clients that the tests know into target/tools/: Python's kubernetes, Node's @kubernetes/client-node, and a program
+# written with Rust's kube crate: clients.sh [python] [node] [kube], without words all of them. One that cannot be had is named
+# in target/tools/missing-clients, and its test says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,11 +38,23 @@ node() {
   echo "$node_client" >"$home/version"
 }
 
-[ $# -gt 0 ] || set -- python node
+# A package and a target folder of its own, so that builds of the server neither wait for it nor build anything anew because of it.
+kube() {
+  local package=tests/clients/kube/Cargo.toml
+  # A failed build is a fault of ours unless the registry is out of reach.
+  if ! cargo fetch --locked --quiet --manifest-path "$package"; then
+    lacks kube "cargo could not fetch the kube crate"
+    return
+  fi
+  CARGO_TARGET_DIR=$target/kube-client cargo build --locked --quiet --manifest-path "$package"
+  ln -sf ../kube-client/debug/kube-client-scenes "$tools/kube-client-scenes"
+}
+
+[ $# -gt 0 ] || set -- python node kube
 for client; do
   sed -i "/^$client: /d" "$missing"
   case $client in
-    python | node) "$client" ;;
-    *) echo "$client is none of python, node" >&2; exit 2 ;;
+    python | node | kube) "$client" ;;
+    *) echo "$client is none of python, node, kube" >&2; exit 2 ;;
   esac
 done

@@ -11,3 +11,6 @@ pub mod runtime;
 
 pub mod cli;
 pub mod http;
+
+#[cfg(test)]
+mod fuzz;

@@ -70,6 +70,11 @@ impl Cluster {
 
     /// Starts the server process; a second time on the same data when it was killed before.
     pub fn spawn(&self) {
+        self.spawn_with(&[]);
+    }
+
+    /// The same, with something in its environment.
+    pub fn spawn_with(&self, environment: &[(&str, String)]) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log file");
         let _ = std::fs::remove_file(self.kubeconfig());
         let mut command = self.command("up");
@@ -80,6 +85,7 @@ impl Cluster {
         if !self.options.config.is_empty() {
             command.arg("--config").arg(self.directory.path().join("cluster.yaml"));
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let errors = log.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("the binary starts");
         *self.child.lock().expect("no panic while held") = Some(child);
@@ -115,6 +121,17 @@ impl Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Whether the server's process has ended by itself.
+    pub fn ended(&self) -> bool {
+        let mut child = self.child.lock().expect("no panic while held");
+        child.as_mut().is_none_or(|child| child.try_wait().ok().flatten().is_some())
+    }
+
+    /// Whether it serves by now.
+    pub fn is_ready(&self) -> bool {
+        self.says_ready() && self.client().get("/readyz").is_ok_and(|a| a.status == 200)
     }
 
     /// The server's process, when it runs.

@@ -111,6 +111,16 @@ impl Client {
         Ok(answer)
     }
 
+    /// A request whose answer is read line by line, on a connection of its own.
+    pub fn lines(&self, path: &str) -> io::Result<(u16, Lines)> {
+        let mut connection = self.connect()?;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\n\r\n", self.address);
+        connection.get_mut().write_all(head.as_bytes())?;
+        connection.get_mut().flush()?;
+        let (status, _) = read_head(&mut connection)?;
+        Ok((status, Lines { connection, left: Left::Size, raw: Vec::new(), text: Vec::new() }))
+    }
+
     fn connect(&self) -> io::Result<Connection> {
         let stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
@@ -123,7 +133,73 @@ impl Client {
     }
 }
 
-fn read_answer(connection: &mut Connection) -> io::Result<Answer> {
+/// A chunked answer that goes on, as lines.
+pub struct Lines {
+    connection: Connection,
+    left: Left,
+    /// The beginning of a chunk's size.
+    raw: Vec<u8>,
+    text: Vec<u8>,
+}
+
+/// What comes next of a chunked answer.
+enum Left {
+    Size,
+    /// So many bytes of a chunk, the line end behind it included.
+    Chunk(usize),
+    End,
+}
+
+impl Lines {
+    /// How long [`Lines::next`] waits for bytes before it fails with `WouldBlock`; it can then be called again.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.connection.get_ref().sock.set_read_timeout(Some(patience))
+    }
+
+    /// The next line; `None` at the end of the answer.
+    pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(end) = self.text.iter().position(|b| *b == b'\n') {
+                let rest = self.text.split_off(end + 1);
+                return Ok(Some(std::mem::replace(&mut self.text, rest)));
+            }
+            if matches!(self.left, Left::End) {
+                return Ok(None);
+            }
+            let bytes = self.connection.fill_buf()?;
+            if bytes.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let used = match &mut self.left {
+                Left::Size => {
+                    let end = bytes.iter().position(|b| *b == b'\n');
+                    self.raw.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+                    if end.is_some() {
+                        let text = std::mem::take(&mut self.raw);
+                        let size = usize::from_str_radix(String::from_utf8_lossy(&text).trim(), 16).map_err(io::Error::other)?;
+                        self.left = if size == 0 { Left::End } else { Left::Chunk(size + 2) };
+                    }
+                    end.map_or(bytes.len(), |end| end + 1)
+                }
+                Left::Chunk(left) => {
+                    let now = bytes.len().min(*left);
+                    let of_text = now.min(left.saturating_sub(2));
+                    self.text.extend_from_slice(&bytes[..of_text]);
+                    *left -= now;
+                    if *left == 0 {
+                        self.left = Left::Size;
+                    }
+                    now
+                }
+                Left::End => 0,
+            };
+            self.connection.consume(used);
+        }
+    }
+}
+
+/// The code and the headers of an answer.
+fn read_head(connection: &mut Connection) -> io::Result<(u16, Vec<(String, String)>)> {
     let first = read_line(connection)?;
     let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| io::Error::other(format!("not HTTP: {first}")))?;
     let mut headers = Vec::new();
@@ -134,6 +210,11 @@ fn read_answer(connection: &mut Connection) -> io::Result<Answer> {
             None => break,
         }
     }
+    Ok((status, headers))
+}
+
+fn read_answer(connection: &mut Connection) -> io::Result<Answer> {
+    let (status, headers) = read_head(connection)?;
     let mut answer = Answer { status, headers, body: Vec::new() };
     if answer.header("transfer-encoding") == Some("chunked") {
         while read_chunk(connection, &mut answer.body)? {}

@@ -1,5 +1,6 @@
 //! Who decides: every actor of the system, the base they stand on, and the tree that keeps them alive.
 pub mod admission;
+pub mod aggregation;
 pub mod authority;
 pub mod base;
 pub mod controllers;

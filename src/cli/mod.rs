@@ -15,6 +15,10 @@ mod simulate;
 mod token;
 mod up;
 mod version;
+mod why;
+
+#[cfg(test)]
+pub(crate) use bench::parse_kubeconfig;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,6 +49,8 @@ enum Command {
     Secrets(secrets::Secrets),
     /// Measure a Kubernetes API through a kubeconfig.
     Bench(bench::Bench),
+    /// Tell why an object is as it is: what controllers and the scheduler decided about it, and what moved them.
+    Why(why::Why),
     /// Serve "You've hit <hostname>" on port 8080: the application in the built-in image.
     Kubia,
     /// Print the version.
@@ -71,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Token(command) => command.run(),
         Command::Secrets(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Why(command) => command.run(),
         Command::Kubia => return kubia::run(),
         Command::Version => version::run(),
     };

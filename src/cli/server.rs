@@ -2,35 +2,39 @@
 use super::CliError;
 use super::admin::{admin_token, write_private};
 use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
+use crate::actors::aggregation::Aggregation;
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
 use crate::actors::controllers::Heartbeats;
 use crate::actors::controllers::custom_resources::{KindRegistry, register_stored};
 use crate::actors::controllers::{self, ControllerSettings};
-use crate::actors::kinds::{Kinds, NODE_PORTS, ServiceAddresses};
+use crate::actors::kinds::{Kind, Kinds, NODE_PORTS, ServiceAddresses};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
 use crate::actors::system::{ControlPlane, start_kinds};
-use crate::config::Config;
+use crate::config::{Api, Config};
 use crate::http::api::{Documents, Gateway, Health, ServerState, app};
-use crate::http::audit::{Audit, FileSettings, Policy, Sinks};
+use crate::http::audit::{Audit, FileSettings, Policy, Sinks, WebhookSettings};
 use crate::http::auth::oidc::Provider;
+use crate::http::auth::webhook::{AccessWebhook, Caller, Lifetimes, TokenWebhook, Webhooks};
 use crate::http::auth::{Access, Authenticator, MASTERS, StaticUser};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Listener, ListenerConfig, serve};
 use crate::http::mesh_door::MeshDoor;
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
-use crate::http::proxy::Proxy;
+use crate::http::proxy::{Aggregator, Proxy};
 use crate::protocol::light::Light;
 use crate::protocol::openapi::ListRule;
 use crate::protocol::status::ApiError;
-use crate::storage::pki::{Pki, PkiConfig, SealingKeys};
-use crate::storage::{Committer, RedbStore, SealedStore, Store};
+use crate::storage::pki::{FRONT_PROXY_NAME, Pki, PkiConfig, SealingKeys};
+use crate::storage::{Committer, DecisionLog, RedbStore, SealedStore, Store};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A running server.
@@ -69,7 +73,10 @@ impl Server {
         let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
-        let gateway = Arc::new(Gateway::new(plane.kinds.clone(), documents(config, &plane), access));
+        let aggregation = Aggregation::new(&plane.kinds.shelves, pki.front_proxy().clone());
+        let decisions = DecisionLog::open(&data_dir.join("decisions.redb")).map_err(CliError::usage)?;
+        let gateway = Gateway::new(plane.kinds.clone(), documents(config, &plane, &aggregation), access);
+        let gateway = Arc::new(gateway.with_decisions(decisions.clone()));
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -81,13 +88,16 @@ impl Server {
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
-        let listener = listen(config, data_dir, &pki, &plane, gateway, mesh.clone()).await?;
+        aggregation.remote.dial_by(Arc::new(Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone()))));
+        let listener = listen(config, data_dir, &pki, &plane, Aggregator::new(aggregation.clone()), gateway, mesh.clone()).await?;
         let settings = ControllerSettings {
             pod_cidr,
             ca: pki.ca_pem().to_string(),
             heartbeats: heartbeats.clone(),
             pki: pki.clone(),
-            bootstrap: bootstrap_settings(config, listener.address),
+            aggregation,
+            decisions,
+            bootstrap: bootstrap_settings(config, &pki, listener.address),
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let url = format!("https://{}", reachable(listener.address));
@@ -123,12 +133,15 @@ async fn keep_certificates(pki: Arc<Pki>) {
 }
 
 /// What the cluster keeps in place, and where its service `kubernetes` leads.
-fn bootstrap_settings(config: &Config, listening: SocketAddr) -> controllers::bootstrap::Settings {
+fn bootstrap_settings(config: &Config, pki: &Pki, listening: SocketAddr) -> controllers::bootstrap::Settings {
     controllers::bootstrap::Settings {
         service_range: config.network.service_cidr.to_string(),
         service_address: config.network.service_cidr.nth(1),
         api_addresses: vec![reachable(listening).ip()],
         api_port: listening.port(),
+        client_ca: pki.ca_pem().into(),
+        request_header_ca: pki.front_proxy().ca_pem().into(),
+        request_header_name: FRONT_PROXY_NAME.into(),
     }
 }
 
@@ -159,20 +172,16 @@ fn open_store(data_dir: &Path) -> Result<(Committer, Arc<crate::storage::Shelves
     let keys = SealingKeys::open_or_create(&data_dir.join("pki")).map_err(CliError::usage)?;
     let store = RedbStore::open(&data_dir.join("store.redb")).map_err(CliError::usage)?;
     let store: Box<dyn Store> = Box::new(SealedStore::new(store, keys, ENCRYPTED));
-    Committer::start(store, light_of).map_err(CliError::usage)
+    Committer::start(store, lights()).map_err(CliError::usage)
 }
 
-/// The light index of a stored object, when its kind has one.
-fn light_of(shelf: &str, body: &[u8]) -> Light {
-    let kind = match shelf {
-        // Kinds without an index are not even parsed.
-        "pods" | "nodes" | "replicationcontrollers" | "replicasets.apps" => {
-            crate::actors::kinds::all().into_iter().find(|k| k.shelf() == shelf)
-        }
-        _ => None,
-    };
-    match (kind, serde_json::from_slice::<Value>(body)) {
-        (Some(kind), Ok(object)) => (kind.rules.light)(&object),
+/// Makes the light index of stored objects, for every kind that has one; objects of others are not even parsed.
+fn lights() -> impl Fn(&str, &[u8]) -> Light + Send + 'static {
+    let indexed = |kind: &&'static Kind| kind.view.is_none() && !matches!((kind.rules.light)(&Value::Null), Light::None);
+    let kinds: HashMap<String, &'static Kind> =
+        crate::actors::kinds::all().into_iter().filter(indexed).map(|kind| (kind.shelf(), kind)).collect();
+    move |shelf, body| match (kinds.get(shelf), kinds.contains_key(shelf).then(|| serde_json::from_slice::<Value>(body))) {
+        (Some(kind), Some(Ok(object))) => (kind.rules.light)(&object),
         _ => Light::None,
     }
 }
@@ -204,15 +213,41 @@ fn access(config: &Config, pki: &Pki, plane: &ControlPlane, authorizer: Arc<Auth
     for provider in &providers {
         tokio::spawn(provider.clone().keep_keys());
     }
-    let authenticator =
-        Authenticator::new(users).with_accounts(tokens.clone()).with_bootstrap_tokens(shelves.shelf("secrets")).with_providers(providers);
-    Ok(Access { authenticator, authorizer, tokens })
+    let webhooks = webhooks(&config.api)?;
+    if let Some(access) = &webhooks.access {
+        authorizer.ask_elsewhere(access.clone());
+    }
+    let authenticator = Authenticator::new(users)
+        .with_accounts(tokens.clone())
+        .with_bootstrap_tokens(shelves.shelf("secrets"))
+        .with_providers(providers)
+        .with_webhook(webhooks.tokens.clone());
+    Ok(Access { authenticator, authorizer, tokens, webhooks })
 }
 
-fn documents(config: &Config, plane: &ControlPlane) -> Documents {
+/// The servers that know users and rights, as far as the cluster file names any.
+fn webhooks(api: &Api) -> Result<Webhooks, CliError> {
+    let caller = |field: &str, path: &Path| -> Result<Option<Caller>, CliError> {
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        Caller::from_kubeconfig(path).map(Some).map_err(|e| CliError::usage(format!("{field}: {e}")))
+    };
+    let (known, allowed) = (&api.authentication_webhook, &api.authorization_webhook);
+    let life =
+        Lifetimes { authorized: Duration::from_secs(allowed.authorized_ttl), unauthorized: Duration::from_secs(allowed.unauthorized_ttl) };
+    let tokens = caller("api.authenticationWebhook.kubeconfig", &known.kubeconfig)?;
+    let access = caller("api.authorizationWebhook.kubeconfig", &allowed.kubeconfig)?;
+    Ok(Webhooks {
+        tokens: tokens.map(|c| Arc::new(TokenWebhook::new(c, &known.version, Duration::from_secs(known.cache_ttl)))),
+        access: access.map(|c| Arc::new(AccessWebhook::new(c, &allowed.version, life))),
+    })
+}
+
+fn documents(config: &Config, plane: &ControlPlane, aggregation: &Arc<Aggregation>) -> Documents {
     let health = Arc::new(ServerHealth { kinds: plane.kinds.clone(), registry: plane.guardian.registry().clone() });
     let server_address = format!("{}:{}", config.api.address, config.api.port);
-    Documents::new(plane.kinds.clone(), list_rule, server_address, health)
+    Documents::new(plane.kinds.clone(), list_rule, server_address, health).with_aggregation(aggregation.clone())
 }
 
 async fn listen(
@@ -220,13 +255,15 @@ async fn listen(
     data_dir: &Path,
     pki: &Arc<Pki>,
     plane: &ControlPlane,
+    aggregator: Aggregator,
     gateway: Arc<Gateway>,
     mesh: Arc<MeshServer>,
 ) -> Result<Listener, CliError> {
     let stop = CancellationToken::new();
     let state = Arc::new(ServerState {
         pods: PodStreams::new(gateway.clone(), mesh.clone()),
-        proxy: Proxy::new(gateway.clone()),
+        proxy: Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone())),
+        aggregator,
         overload: Overload::default(),
         audit: open_audit(config, data_dir)?,
         dashboard: Dashboard::new(gateway.clone(), plane.guardian.registry().clone(), mesh, stop.clone()),
@@ -259,6 +296,14 @@ fn open_audit(config: &Config, data_dir: &Path) -> Result<Option<Audit>, CliErro
     let mut sinks = Sinks::default();
     let file = FileSettings { path, max_bytes: settings.max_size.max(1) * 1024 * 1024, backups: settings.backups };
     sinks.add_file(file).map_err(|e| CliError::usage(format!("api.audit.file: {shown}: {e}")))?;
+    if !settings.webhook.as_os_str().is_empty() {
+        let told = |e: String| CliError::usage(format!("api.audit.webhook: {e}"));
+        let caller = Caller::from_kubeconfig(&settings.webhook).map_err(|e| told(e.to_string()))?;
+        // A runtime of its own: the last events are posted while the server's is about to end.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| told(e.to_string()))?;
+        let post = Box::new(move |body: Vec<u8>| runtime.block_on(caller.post(body)).map(|_| ()));
+        sinks.add_webhook(WebhookSettings { post }).map_err(|e| told(e.to_string()))?;
+    }
     Ok(Some(Audit::new(policy, sinks)))
 }
 
@@ -291,4 +336,21 @@ fn list_rule(type_name: &str, field: &str) -> Option<ListRule> {
         map_keys: &rule.list_map_keys,
         map_type: extension("x-kubernetes-map-type"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A restarted server must know of its objects what the one that wrote them knew.
+    #[test]
+    fn objects_that_are_loaded_have_the_index_that_they_were_written_with() {
+        let light = lights();
+        for kind in crate::actors::kinds::all().into_iter().filter(|kind| kind.view.is_none()) {
+            let object =
+                json!({"kind": kind.resource.kind, "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "nodeName": "n"}});
+            let (loaded, written) = (light(&kind.shelf(), object.to_string().as_bytes()), (kind.rules.light)(&object));
+            assert_eq!(format!("{loaded:?}"), format!("{written:?}"), "{}", kind.shelf());
+        }
+    }
 }

@@ -51,6 +51,44 @@ pub struct Api {
     pub names: Vec<String>,
     pub admission: Admission,
     pub audit: AuditLog,
+    pub authentication_webhook: AuthenticationWebhook,
+    pub authorization_webhook: AuthorizationWebhook,
+}
+
+/// A server that is asked whose token it is, by TokenReview; without a kubeconfig there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AuthenticationWebhook {
+    pub kubeconfig: PathBuf,
+    /// Of authentication.k8s.io: `v1` or `v1beta1`.
+    pub version: String,
+    /// Seconds that answers are kept.
+    pub cache_ttl: u64,
+}
+
+/// A server that is asked what users may do, by SubjectAccessReview, when roles do not allow it; without a kubeconfig there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AuthorizationWebhook {
+    pub kubeconfig: PathBuf,
+    /// Of authorization.k8s.io: `v1` or `v1beta1`.
+    pub version: String,
+    /// Seconds that a yes is kept.
+    pub authorized_ttl: u64,
+    /// Seconds that a no is kept.
+    pub unauthorized_ttl: u64,
+}
+
+impl Default for AuthenticationWebhook {
+    fn default() -> Self {
+        AuthenticationWebhook { kubeconfig: PathBuf::new(), version: "v1".into(), cache_ttl: 120 }
+    }
+}
+
+impl Default for AuthorizationWebhook {
+    fn default() -> Self {
+        AuthorizationWebhook { kubeconfig: PathBuf::new(), version: "v1".into(), authorized_ttl: 300, unauthorized_ttl: 30 }
+    }
 }
 
 /// Admission plugins, by upstream's names, that differ from upstream's defaults.
@@ -69,6 +107,8 @@ pub struct AuditLog {
     pub policy: PathBuf,
     /// The log's file. Empty: `audit.log` in the data directory.
     pub file: PathBuf,
+    /// The kubeconfig of a server that gets events as well, in batches. Empty: none does.
+    pub webhook: PathBuf,
     /// Size in MiB at which a new file is begun.
     pub max_size: u64,
     /// Old files that are kept.
@@ -77,7 +117,7 @@ pub struct AuditLog {
 
 impl Default for AuditLog {
     fn default() -> Self {
-        AuditLog { policy: PathBuf::new(), file: PathBuf::new(), max_size: 100, backups: 10 }
+        AuditLog { policy: PathBuf::new(), file: PathBuf::new(), webhook: PathBuf::new(), max_size: 100, backups: 10 }
     }
 }
 
@@ -198,6 +238,8 @@ impl Default for Api {
             names: Vec::new(),
             admission: Admission::default(),
             audit: AuditLog::default(),
+            authentication_webhook: AuthenticationWebhook::default(),
+            authorization_webhook: AuthorizationWebhook::default(),
         }
     }
 }
@@ -286,6 +328,15 @@ impl Config {
         for (i, user) in self.users.iter().enumerate() {
             if user.name.is_empty() || user.token.len() < 8 {
                 return wrong(&format!("users[{i}]"), "needs a name, and a token of at least 8 characters".into());
+            }
+        }
+        let versions = [
+            ("api.authenticationWebhook.version", &self.api.authentication_webhook.version),
+            ("api.authorizationWebhook.version", &self.api.authorization_webhook.version),
+        ];
+        for (field, version) in versions {
+            if !["v1", "v1beta1"].contains(&version.as_str()) {
+                return wrong(field, format!("{version} is none of v1, v1beta1"));
             }
         }
         for (i, oidc) in self.oidc.iter().enumerate() {

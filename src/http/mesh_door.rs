@@ -2,11 +2,10 @@
 use super::api::{ApiRequest, Gateway, Reply};
 use super::auth::User;
 use super::node_keys::NodeKeys;
-use crate::actors::controllers::Heartbeats;
+use crate::actors::controllers::{Heartbeats, steady};
 use crate::actors::mesh::{Caller, Service, Stream};
 use crate::protocol::mesh::{Answer, ApiCall, Call, Envelope, Frame, WatchFrame, WatchKind};
 use crate::protocol::status::ApiError;
-use crate::protocol::time;
 use crate::storage::pki::Identity;
 use crate::storage::{Delivery, Entry, EventKind, Next, Start};
 use std::sync::Arc;
@@ -121,7 +120,7 @@ impl Service for MeshDoor {
         let outcome = match envelope.body {
             Call::Api(call) => stream.reply(self.api(&caller, call).await).await,
             Call::Heartbeat { node } if caller.name == node => {
-                self.heartbeats.heard(&node, time::now());
+                self.heartbeats.heard(&node, steady::now());
                 stream.reply(Answer::Ok).await
             }
             Call::Watch { group, resource, namespace, label_selector, field_selector, revision } => {
@@ -158,7 +157,7 @@ impl Service for MeshDoor {
             ));
         }
         self.keys.pin(node, &identity.key_fingerprint).await?;
-        self.heartbeats.heard(node, time::now());
+        self.heartbeats.heard(node, steady::now());
         Ok(())
     }
 

@@ -77,6 +77,18 @@ impl PodStreams {
         Ok(duplex(frames))
     }
 
+    /// What a node says about the use of its resources, in the shape of the kubelet's summary.
+    pub async fn node_stats(&self, node: &str) -> Result<Value, ApiError> {
+        let dialing = |why: String| ApiError::new(500, "InternalError", format!("error dialing backend: {why}"));
+        let peer = self.mesh.peer(node).ok_or_else(|| dialing(format!("node \"{node}\" is not connected")))?;
+        match peer.call(&format!("node/{node}"), Call::Stats).await {
+            Ok(Answer::Api { body, .. }) => serde_json::from_slice(&body).map_err(ApiError::internal),
+            Ok(Answer::Error(error)) | Err(MeshError::Refused(error)) => Err(error),
+            Ok(other) => Err(ApiError::internal(format!("the node answered with {other:?}"))),
+            Err(other) => Err(dialing(other.to_string())),
+        }
+    }
+
     async fn log(&self, entry: &Entry, query: &Query, stop: &CancellationToken) -> Result<HttpResponse, ApiError> {
         let call = log_call(entry, query)?;
         let place = self.place(entry, &call.container, true)?;

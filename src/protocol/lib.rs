@@ -2,8 +2,8 @@
 pub mod apply;
 pub mod authority;
 pub mod cel;
-pub mod cel_syntax;
 pub mod codec;
+pub mod decision;
 pub mod discovery;
 pub mod interned;
 pub mod jsonpath;

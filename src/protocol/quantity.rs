@@ -92,7 +92,7 @@ impl Quantity {
     /// The sum, in this quantity's format (in the other's when this one is zero, as upstream does).
     pub fn add(&self, other: &Quantity) -> Quantity {
         let format = if self.is_zero() { other.format } else { self.format };
-        Quantity { nano: (self.nano + other.nano).clamp(-CAP, CAP), format }
+        Quantity { nano: self.nano.saturating_add(other.nano).clamp(-CAP, CAP), format }
     }
 
     /// The difference, with the same rule for the format.
@@ -273,6 +273,14 @@ fn to_i64(number: i128) -> i64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn huge_sums_stay_huge() {
+        let most: Quantity = "9e99".parse().expect("a number");
+        assert!(most.add(&most).compare(&most).is_ge());
+        let least: Quantity = "-9e99".parse().expect("a number");
+        assert!(least.sub(&most).compare(&least).is_le());
+    }
 
     #[test]
     fn canonical_as_upstream() {

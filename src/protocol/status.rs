@@ -23,6 +23,8 @@ pub struct Details {
     pub uid: String,
     pub causes: Vec<Cause>,
     pub retry_after_seconds: u32,
+    /// `metadata.continue`: with it the rest of a list can be had whose own token is too old.
+    pub continue_token: String,
 }
 
 /// One of `status.details.causes`.
@@ -138,6 +140,8 @@ impl fmt::Display for FieldError {
     }
 }
 
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
 impl ApiError {
     /// An error with no details.
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
@@ -168,8 +172,14 @@ impl ApiError {
     }
     /// The conflict of a stale `resourceVersion`.
     pub fn modified(group: &str, plural: &str, name: &str) -> Self {
-        Self::conflict(group, plural, name, "the object has been modified; please apply your changes to the latest version and try again")
+        Self::conflict(group, plural, name, MODIFIED)
     }
+
+    /// Whether this is [`ApiError::modified`].
+    pub fn is_modified(&self) -> bool {
+        self.code == 409 && self.message.ends_with(MODIFIED)
+    }
+
     /// `Pod "x" is invalid: …`, with a cause per finding.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let text = match errors {
@@ -236,9 +246,15 @@ impl ApiError {
     pub fn to_status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.as_str().into();
+        }
         let Some(d) = &self.details else { return status };
+        if !d.continue_token.is_empty() {
+            status["metadata"]["continue"] = d.continue_token.as_str().into();
+        }
         let mut details = serde_json::Map::new();
         for (key, value) in [("name", &d.name), ("group", &d.group), ("kind", &d.kind), ("uid", &d.uid)] {
             if !value.is_empty() {
@@ -252,7 +268,9 @@ impl ApiError {
         if d.retry_after_seconds > 0 {
             details.insert("retryAfterSeconds".into(), d.retry_after_seconds.into());
         }
-        status["details"] = details.into();
+        if !details.is_empty() {
+            status["details"] = details.into();
+        }
         status
     }
 }

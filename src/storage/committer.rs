@@ -2,6 +2,7 @@
 //! publishes every touched shelf, advances `committed`, answers, and fans the events out, in this order. Nothing is visible before it
 //! is durable.
 pub use super::change::{Change, Commit, CommitError, Draft, Expect, Guard, Op, Reply};
+use super::failpoint::Failpoint;
 use super::load::load;
 use super::shelves::Shelves;
 use super::store::{Backup, Store, StoreError};
@@ -54,10 +55,11 @@ pub(super) enum Work {
 }
 
 /// What waits for the thread.
-#[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
+    /// The most commits of one transaction.
+    batch: usize,
     pub transactions: AtomicU64,
     pub writes: AtomicU64,
     pub failures: AtomicU64,
@@ -153,6 +155,14 @@ impl Drop for Handle {
     }
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        let (state, batch) = (Mutex::default(), Failpoint::from_environment().batch(BATCH_COMMITS));
+        let (transactions, writes, failures) = Default::default();
+        Queue { state, arrived: Condvar::new(), batch, transactions, writes, failures }
+    }
+}
+
 impl Queue {
     /// Waits for work and takes it; `None` once closed and empty.
     pub fn take(&self, patience: Option<Duration>) -> Option<Work> {
@@ -162,7 +172,7 @@ impl Queue {
                 return Some(Work::Backup(to, reply));
             }
             if !state.commits.is_empty() {
-                return Some(Work::Commits(state.take_batch()));
+                return Some(Work::Commits(state.take_batch(self.batch)));
             }
             if state.closed {
                 return None;
@@ -191,14 +201,14 @@ impl Queue {
 }
 
 impl State {
-    fn take_batch(&mut self) -> Vec<Commit> {
+    fn take_batch(&mut self, most: usize) -> Vec<Commit> {
         let mut bytes = 0;
         let fits = |commit: &&Commit| {
             let first = bytes == 0;
             bytes += weight(commit);
             first || bytes <= BATCH_BYTES
         };
-        let count = self.commits.iter().take(BATCH_COMMITS).take_while(fits).count();
+        let count = self.commits.iter().take(most).take_while(fits).count();
         self.commits.drain(..count).collect()
     }
 }

@@ -38,6 +38,19 @@ impl Entry {
         out.freeze()
     }
 
+    /// The same state, said to be of another revision.
+    pub fn at(&self, revision: u64) -> Entry {
+        Entry {
+            key: self.key.clone(),
+            body: self.body.clone(),
+            splice: self.splice,
+            revision,
+            token: self.token,
+            meta: self.meta.clone(),
+            light: self.light.clone(),
+        }
+    }
+
     /// The object parsed, with its `resourceVersion`. Parse, look, drop: nobody keeps this.
     pub fn parse(&self) -> Value {
         let mut value: Value = serde_json::from_slice(&self.body).unwrap_or_default();

@@ -7,14 +7,14 @@ use super::entry::Entry;
 use super::history::History;
 use super::isolate::isolated;
 use super::shelves::Clock;
-use super::snapshot::Snapshot;
+use super::snapshot::{ENTRY_OVERHEAD, Snapshot};
 use super::subscription::{Delivery, Mailslot, Subscription};
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What happened to an object.
@@ -37,7 +37,20 @@ pub struct Event {
     line: OnceLock<Bytes>,
     entering: OnceLock<Bytes>,
     leaving: OnceLock<Bytes>,
+    written: Mutex<Vec<Written>>,
+    audience: AtomicU32,
 }
+
+/// An event in another form than the stored JSON.
+#[derive(Debug)]
+struct Written {
+    form: Arc<str>,
+    kind: EventKind,
+    bytes: Bytes,
+}
+
+/// Forms that an event keeps; watchers of further ones write their own.
+const FORMS: usize = 4;
 
 /// Which objects a watcher sees. It runs on the committer thread, once per event and watcher: cheap, without waiting.
 pub type Filter = Arc<dyn Fn(&Entry) -> bool + Send + Sync>;
@@ -193,6 +206,7 @@ impl Hub {
 
 impl Watchers {
     fn deliver(&mut self, event: &Arc<Event>, woken: &mut Vec<Arc<Mailslot>>) {
+        let mut audience = 0;
         for scope in Scope::of(&event.entry.key).into_iter().chain(Scope::of_nodes(event)) {
             let Some(subscribers) = self.by_scope.get_mut(&scope) else { continue };
             subscribers.retain(|_, subscriber| {
@@ -207,12 +221,15 @@ impl Watchers {
                 if pushed.wake {
                     woken.push(subscriber.slot.clone());
                 }
+                audience += u32::from(pushed.kept);
                 pushed.kept
             });
             if subscribers.is_empty() {
                 self.by_scope.remove(&scope);
             }
         }
+        // Before anybody is woken.
+        event.audience.store(audience, Ordering::Relaxed);
     }
 }
 
@@ -280,7 +297,49 @@ fn seen_as(event: &Event, filter: Option<&Filter>) -> Option<EventKind> {
 impl Event {
     pub(super) fn new(kind: EventKind, entry: Arc<Entry>, previous: Option<Arc<Entry>>) -> Self {
         let revision = entry.revision;
-        Event { kind, revision, entry, previous, line: OnceLock::new(), entering: OnceLock::new(), leaving: OnceLock::new() }
+        Event {
+            kind,
+            revision,
+            entry,
+            previous,
+            line: OnceLock::new(),
+            entering: OnceLock::new(),
+            leaving: OnceLock::new(),
+            written: Mutex::default(),
+            audience: AtomicU32::new(0),
+        }
+    }
+
+    /// To how many watchers it went, when it was handed out.
+    pub fn audience(&self) -> u32 {
+        self.audience.load(Ordering::Relaxed)
+    }
+
+    /// What it takes of a queue's room, bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.entry.body.len() + ENTRY_OVERHEAD
+    }
+
+    /// The event in another form, named by the caller: written by the first who asks, shared by all others.
+    pub(super) fn written_as(&self, form: &Arc<str>, kind: EventKind, write: impl FnOnce() -> Bytes) -> Bytes {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = written.iter().find(|w| w.form == *form && w.kind == kind) {
+            return known.bytes.clone();
+        }
+        let bytes = write();
+        if written.len() < FORMS {
+            written.push(Written { form: form.clone(), kind, bytes: bytes.clone() });
+        }
+        bytes
+    }
+
+    /// The object as a watcher that sees the event as `kind` gets it: one whose selector the object leaves gets the state before,
+    /// with the new revision, as upstream sends it.
+    pub(super) fn state_as(&self, kind: EventKind) -> Arc<Entry> {
+        match (kind, &self.previous) {
+            (EventKind::Deleted, Some(previous)) if self.kind != EventKind::Deleted => Arc::new(previous.at(self.revision)),
+            _ => self.entry.clone(),
+        }
     }
 
     /// The event as a watch response has it, newline included. Serialised once, whatever the number of watchers.

@@ -7,6 +7,8 @@ pub mod pki;
 mod batch;
 pub mod change;
 pub mod committer;
+pub mod decisions;
+mod failpoint;
 pub mod history;
 pub mod hub;
 mod isolate;
@@ -30,6 +32,7 @@ mod tests;
 
 pub use change::{Amendment, Change, Commit, CommitError, Draft, Expect, Guard, Op};
 pub use committer::{Committer, Stats};
+pub use decisions::DecisionLog;
 pub use entry::Entry;
 pub use hub::{Event, EventKind, Expired, Filter, Hub, Scope, Start};
 pub use memory_store::MemoryStore;

@@ -1,4 +1,5 @@
 //! A watcher's end of a hub: a bounded queue of shared events.
+use super::entry::Entry;
 use super::hub::{Event, EventKind, Membership};
 use super::shelves::Clock;
 use super::snapshot::Snapshot;
@@ -7,9 +8,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// Deliveries per batch.
 const BATCH: usize = 512;
+/// Bytes of objects that may wait for one watcher; a single one may be larger.
+const MAX_WAITING: usize = 16 << 20;
 
 /// An event as one watcher must see it.
 #[derive(Clone, Debug)]
@@ -23,6 +27,16 @@ impl Delivery {
     /// The line of the watch response.
     pub fn line(&self) -> Bytes {
         self.event.line_as(self.kind)
+    }
+
+    /// The object as this watcher must see it.
+    pub fn state(&self) -> Arc<Entry> {
+        self.event.state_as(self.kind)
+    }
+
+    /// The event in a form that the caller names and writes: once for all watchers who ask for that form.
+    pub fn written(&self, form: &Arc<str>, write: impl FnOnce() -> Bytes) -> Bytes {
+        self.event.written_as(form, self.kind, write)
     }
 }
 
@@ -59,7 +73,11 @@ pub(super) struct Mailslot {
 #[derive(Default)]
 struct Waiting {
     deliveries: VecDeque<Delivery>,
+    /// Bytes of the objects in them.
+    bytes: usize,
     lagged: bool,
+    /// The watcher does not want to be woken before there is much.
+    gathering: bool,
 }
 
 /// What became of a delivery.
@@ -77,19 +95,24 @@ impl Mailslot {
 
     pub fn push(&self, delivery: Delivery) -> Pushed {
         let mut waiting = self.lock();
-        if waiting.deliveries.len() >= self.capacity {
+        let (count, bytes) = (waiting.deliveries.len(), waiting.bytes + delivery.event.weight());
+        if count >= self.capacity || (count > 0 && bytes > MAX_WAITING) {
             drop(waiting);
             return self.cut_off();
         }
-        // Whoever finds something waiting takes it without sleeping, so only the first one wakes.
-        let wake = waiting.deliveries.is_empty();
+        // Whoever finds something waiting takes it without sleeping, so only the first one wakes; whoever gathers is woken when
+        // half of the room is taken.
+        let much = (count + 1) * 2 >= self.capacity || bytes * 2 >= MAX_WAITING;
+        let wake = if waiting.gathering { much } else { count == 0 };
+        waiting.gathering &= !wake;
+        waiting.bytes = bytes;
         waiting.deliveries.push_back(delivery);
         Pushed { kept: true, wake }
     }
 
     /// Ends the subscription from the hub's side; what waits is forgotten.
     pub fn cut_off(&self) -> Pushed {
-        *self.lock() = Waiting { deliveries: VecDeque::new(), lagged: true };
+        *self.lock() = Waiting { lagged: true, ..Waiting::default() };
         Pushed { kept: false, wake: true }
     }
 
@@ -124,19 +147,49 @@ impl Subscription {
         }
     }
 
+    /// Lets events gather until that moment, or until half of the queue is taken; then [`Subscription::next`] gives many at once,
+    /// which cost little more than one. Safe to cancel.
+    pub async fn gather(&mut self, until: Instant) {
+        if !self.backlog.is_empty() {
+            return;
+        }
+        {
+            let mut waiting = self.slot.lock();
+            if waiting.lagged || waiting.deliveries.len() * 2 >= self.slot.capacity || waiting.bytes * 2 >= MAX_WAITING {
+                return;
+            }
+            waiting.gathering = true;
+        }
+        let pressed = async {
+            while self.slot.lock().gathering {
+                self.slot.notify.notified().await;
+            }
+        };
+        // Late is what it waits for.
+        let _ = timeout_at(until, pressed).await;
+        self.slot.lock().gathering = false;
+    }
+
     /// What is there now, if anything.
     pub fn try_next(&mut self) -> Option<Next> {
         let mut waiting = self.slot.lock();
+        // A gathering that was cancelled must not keep this end asleep.
+        waiting.gathering = false;
         if waiting.lagged {
             self.backlog.clear();
             return Some(Next::Lagged);
         }
-        let queue = if self.backlog.is_empty() { &mut waiting.deliveries } else { &mut self.backlog };
+        let live = self.backlog.is_empty();
+        let queue = if live { &mut waiting.deliveries } else { &mut self.backlog };
         if queue.is_empty() {
             return None;
         }
         let count = queue.len().min(BATCH);
         let batch: Vec<Delivery> = queue.drain(..count).collect();
+        if live {
+            let taken: usize = batch.iter().map(|delivery| delivery.event.weight()).sum();
+            waiting.bytes = waiting.bytes.saturating_sub(taken);
+        }
         self.taken = batch.last().map_or(self.taken, |last| last.event.revision);
         Some(Next::Batch(batch))
     }

@@ -2,6 +2,7 @@
 use super::batch::{Batch, Landed, Outcome, Staged, land, store_writes};
 use super::change::{Commit, CommitError};
 use super::committer::{Queue, Work};
+use super::failpoint::Failpoint;
 use super::hub::EventKind;
 use super::isolate::isolated;
 use super::settle::{Fate, settle};
@@ -21,6 +22,7 @@ pub(super) struct Writer {
     /// The last durable revision that this process knows of.
     last: u64,
     health: Health,
+    failpoint: Failpoint,
 }
 
 enum Health {
@@ -33,7 +35,7 @@ enum Health {
 
 impl Writer {
     pub fn new(store: Box<dyn Store>, shelves: Arc<Shelves>, queue: Arc<Queue>, last: u64) -> Self {
-        Writer { store, shelves, queue, last, health: Health::Fit }
+        Writer { store, shelves, queue, last, health: Health::Fit, failpoint: Failpoint::from_environment() }
     }
 
     /// Works until the queue is closed and empty.
@@ -92,6 +94,7 @@ impl Writer {
 
     /// One durable transaction; after a failure, what became of it.
     fn write(&mut self, writes: &[StoreWrite]) -> Result<Fate, Failure> {
+        self.failpoint.pass();
         let committed = isolated("the store", || self.store.commit(writes));
         let error = match committed.unwrap_or_else(|| Err(StoreError::Engine("it panicked; see the log".into()))) {
             Ok(revisions) if self.follows(&revisions, writes.len()) => return Ok(Fate::Landed(revisions)),

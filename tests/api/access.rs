@@ -1,6 +1,6 @@
 //! Who gets in, and how far.
 use super::client::Client;
-use super::server;
+use super::{Place, server};
 use serde_json::json;
 
 #[tokio::test]
@@ -55,4 +55,28 @@ async fn a_certificate_counts_more_than_a_token() {
     let admin = Client::of(&server().kubeconfig(), "http/1.1");
     let answer = admin.send("GET", "/api/v1/namespaces/default", &[("authorization", "Bearer nonsense")], "").await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn who_creates_by_applying_needs_the_right_to_create() {
+    let place = Place::new().await;
+    let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}", place.namespace);
+    let role = |verbs: &[&str]| json!({ "metadata": { "name": "patcher" }, "rules": [{ "apiGroups": ["", "coordination.k8s.io"], "resources": ["configmaps", "leases"], "verbs": verbs }] });
+    place.api.post(&format!("{roles}/roles"), &role(&["patch", "update"])).await.ok();
+    let binding = json!({
+        "metadata": { "name": "patcher" }, "subjects": [{ "kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane" }],
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "patcher" },
+    });
+    place.api.post(&format!("{roles}/rolebindings"), &binding).await.ok();
+    let jane = Client::bearer(&server().kubeconfig(), "token-of-jane-0123456789abcdef");
+    let config = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "m" }, "data": { "a": "b" } });
+    let (path, kind) = (format!("{}/m?fieldManager=j", place.maps), [("content-type", "application/apply-patch+yaml")]);
+    let said = jane.send("PATCH", &path, &kind, config.to_string()).await.refused(403, "Forbidden");
+    assert!(said.contains("User \"jane\" cannot create resource \"configmaps\""), "{said}");
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/l", place.namespace);
+    let said = jane.put(&lease, &json!({ "metadata": { "name": "l" }, "spec": {} })).await.refused(403, "Forbidden");
+    assert!(said.contains("User \"jane\" cannot create resource \"leases\""), "{said}");
+    place.api.put(&format!("{roles}/roles/patcher"), &role(&["patch", "update", "create"])).await.ok();
+    assert_eq!(jane.send("PATCH", &path, &kind, config.to_string()).await.status, 201);
+    assert_eq!(jane.put(&lease, &json!({ "metadata": { "name": "l" }, "spec": {} })).await.status, 201);
 }

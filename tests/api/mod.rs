@@ -1,10 +1,14 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
+mod aggregation;
 pub mod client;
+mod conversion;
 mod custom;
+mod extension;
 mod hostile;
 mod lists;
 mod objects;
+mod outside;
 mod races;
 mod refusals;
 mod removed;
@@ -19,7 +23,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The server that the tests share.
-fn server() -> &'static Cluster {
+pub fn server() -> &'static Cluster {
     static SERVER: OnceLock<Cluster> = OnceLock::new();
     extern "C" fn stop() {
         if let Some(server) = SERVER.get() {
@@ -37,20 +41,20 @@ fn server() -> &'static Cluster {
 }
 
 /// The administrator over HTTP/1.1.
-fn admin() -> Client {
+pub fn admin() -> Client {
     Client::of(&server().kubeconfig(), "http/1.1")
 }
 
 /// A place of one's own: the path of ConfigMaps in a fresh namespace.
-struct Place {
-    api: Client,
-    namespace: String,
+pub struct Place {
+    pub api: Client,
+    pub namespace: String,
     /// `/api/v1/namespaces/<own>/configmaps`
-    maps: String,
+    pub maps: String,
 }
 
 impl Place {
-    async fn new() -> Place {
+    pub async fn new() -> Place {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let api = admin();
@@ -63,34 +67,34 @@ impl Place {
     }
 
     /// The path of another kind in the namespace.
-    fn path(&self, plural: &str) -> String {
+    pub fn path(&self, plural: &str) -> String {
         format!("/api/v1/namespaces/{}/{plural}", self.namespace)
     }
 
     /// Makes a ConfigMap with one entry `k` and maybe labels.
-    async fn map(&self, name: &str, value: &str, labels: Value) -> Value {
+    pub async fn map(&self, name: &str, value: &str, labels: Value) -> Value {
         self.api.post(&self.maps, &map(name, value, labels)).await.ok()
     }
 
-    async fn revision(&self) -> String {
+    pub async fn revision(&self) -> String {
         let list = self.api.get(&format!("{}?limit=1", self.maps)).await.ok();
         list["metadata"]["resourceVersion"].as_str().expect("a revision").to_string()
     }
 }
 
-fn map(name: &str, value: &str, labels: Value) -> Value {
+pub fn map(name: &str, value: &str, labels: Value) -> Value {
     let labels = if labels.is_null() { json!({}) } else { labels };
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels }, "data": { "k": value } })
 }
 
 /// A pod that no scheduler looks at, so that nobody but the test changes it.
-fn pod(name: &str) -> Value {
+pub fn pod(name: &str) -> Value {
     let spec = json!({ "schedulerName": "nobody", "containers": [{ "name": "c", "image": "i" }] });
     json!({ "metadata": { "name": name, "labels": { "app": "x" } }, "spec": spec })
 }
 
 /// The names in a list.
-fn names(list: &Value) -> Vec<String> {
+pub fn names(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().expect("items");
     items.iter().map(|i| i["metadata"]["name"].as_str().unwrap_or_default().to_string()).collect()
 }

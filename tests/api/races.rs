@@ -96,3 +96,60 @@ async fn one_of_many_creators_wins_and_a_watcher_sees_one_birth() {
     assert_eq!(watch.lines(5).await, ["ADDED r0", "ADDED r1", "ADDED r2", "ADDED r3", "ADDED r4"]);
     assert!(names(&place.api.get(&place.maps).await.ok()).len() == 6);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_is_edited_while_sixteen_clients_use_it_up() {
+    const HARD: u64 = 60;
+    let place = Arc::new(Place::new().await);
+    let quotas = format!("/api/v1/namespaces/{}/resourcequotas", place.namespace);
+    let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": { "configmaps": HARD.to_string() } } });
+    place.api.post(&quotas, &quota).await.ok();
+    let mut watch = place.api.watch(&format!("{quotas}?watch=1")).await;
+    while watch.next().await.expect("an event")["object"]["status"]["hard"].is_null() {}
+    let path = Arc::new(format!("{quotas}/q"));
+    let used = |quota: &Value| quota["status"]["used"]["configmaps"].as_str().and_then(|t| t.parse::<u64>().ok()).expect("a number");
+    let creators = (0..16).map(|client| {
+        let place = place.clone();
+        tokio::spawn(async move {
+            let (api, mut made) = (admin(), 0);
+            for i in 0..8 {
+                let name = format!("c{client}-{i}");
+                let answer = api.post(&place.maps, &map(&name, "0", Value::Null)).await;
+                if answer.status == 201 {
+                    made += 1;
+                    if i % 4 == 3 {
+                        api.delete(&format!("{}/{name}", place.maps)).await.ok();
+                        made -= 1;
+                    }
+                } else {
+                    let said = answer.refused(403, "Forbidden");
+                    assert!(said.contains("exceeded quota: q, requested: configmaps=1, used: configmaps="), "{said}");
+                }
+            }
+            made
+        })
+    });
+    let creators: Vec<_> = creators.collect();
+    let editors = (0..2).map(|client| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let api = admin();
+            for i in 0..30 {
+                let note = json!({ "metadata": { "annotations": { format!("by-{client}"): i.to_string() } } });
+                let patched = api.patch(&path, if i % 2 == 0 { "merge" } else { "strategic-merge" }, &note).await.ok();
+                assert!(used(&patched) <= HARD, "{patched}");
+                let mut whole = json!({ "metadata": { "name": "q" }, "spec": { "hard": { "configmaps": HARD.to_string() } } });
+                whole["metadata"]["annotations"] = patched["metadata"]["annotations"].clone();
+                assert!(used(&api.put(&path, &whole).await.ok()) <= HARD);
+            }
+        })
+    });
+    let editors: Vec<_> = editors.collect();
+    let made: u64 = join_all(creators).await.into_iter().map(|c| c.expect("a creator")).sum();
+    join_all(editors).await.into_iter().for_each(|e| e.expect("an editor"));
+    let there = names(&place.api.get(&place.maps).await.ok()).len() as u64;
+    let end = place.api.get(&path).await.ok();
+    // The namespace's own map of certificates is counted, too.
+    assert_eq!((there, used(&end)), (made + 1, there), "{end}");
+    place.api.delete(&path).await.ok();
+}

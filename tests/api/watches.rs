@@ -209,3 +209,30 @@ async fn tables_and_metadata_can_be_watched() {
     let last = tables.next().await.expect("an event");
     assert!(last["type"] == "DELETED" && last["object"]["columnDefinitions"].is_null(), "{last}");
 }
+
+#[tokio::test]
+async fn leaving_a_selector_is_a_deletion_in_every_form() {
+    let place = Place::new().await;
+    let from = place.revision().await;
+    let path = format!("{}?watch=1&resourceVersion={from}&labelSelector=color%3Dred", place.maps);
+    let accept = |form: &str| format!("application/json;as={form};v=v1;g=meta.k8s.io");
+    let mut tables = place.api.watch_as(&path, &accept("Table")).await;
+    let mut partial = place.api.watch_as(&path, &accept("PartialObjectMetadata")).await;
+    let mut again = place.api.watch_as(&path, &accept("PartialObjectMetadata")).await;
+    place.map("m", "1", json!({ "color": "red" })).await;
+    let green = json!({ "metadata": { "labels": { "color": "green" } }, "data": { "more": "2" } });
+    let left = place.api.patch(&format!("{}/m", place.maps), "merge", &green).await.ok();
+    let revision = &left["metadata"]["resourceVersion"];
+
+    // The state before, with the new revision.
+    for watch in [&mut partial, &mut again] {
+        let [added, gone] = [watch.next().await, watch.next().await].map(|e| e.expect("an event"));
+        assert_eq!((&added["type"], &gone["type"], &gone["object"]["kind"]), (&json!("ADDED"), &json!("DELETED"), &json!("PartialObjectMetadata")));
+        assert_eq!((&gone["object"]["metadata"]["labels"]["color"], &gone["object"]["metadata"]["resourceVersion"]), (&json!("red"), revision));
+    }
+    let [added, gone] = [tables.next().await, tables.next().await].map(|e| e.expect("an event"));
+    assert_eq!((&added["type"], &gone["type"], &gone["object"]["kind"]), (&json!("ADDED"), &json!("DELETED"), &json!("Table")));
+    let row = &gone["object"]["rows"][0];
+    assert_eq!((&row["cells"][1], &row["object"]["metadata"]["labels"]["color"]), (&json!(1), &json!("red")), "{row}");
+    assert_eq!((&row["object"]["metadata"]["resourceVersion"], &gone["object"]["metadata"]["resourceVersion"]), (revision, revision));
+}

@@ -1,5 +1,5 @@
-//! Clients that others wrote, against one server without a node: helm, Python's and Node's libraries, and one that speaks
-//! nothing but protobuf. `scripts/kubectl.sh` and `scripts/clients.sh` fetch them.
+//! Clients that others wrote, against one server without a node: helm, Python's and Node's libraries, Rust's `kube` crate, and
+//! one that speaks nothing but protobuf. `scripts/kubectl.sh` and `scripts/clients.sh` fetch them.
 mod helm;
 mod programs;
 mod protobuf;

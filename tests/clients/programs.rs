@@ -41,3 +41,12 @@ fn the_node_client() {
     let mut command = program("node".as_ref());
     plays(command.arg(file("scenes.mjs")).arg(tools().join("node")).arg("node"), &["objects", "lists", "informers", "anything"]);
 }
+
+#[test]
+fn the_kube_crate() {
+    if skipped("kube") {
+        return;
+    }
+    let mut command = program(&tools().join("kube-client-scenes"));
+    plays(command.arg("kube"), &["apply", "reflect", "stream", "metadata", "control"]);
+}

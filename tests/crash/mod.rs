@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use writer::Dice;
+pub use writer::Dice;
 
 /// Two servers are killed side by side, each this often.
 const KILLS: usize = 100;

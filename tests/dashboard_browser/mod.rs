@@ -64,6 +64,8 @@ fn follows_a_pod(browser: &mut Chromium, cluster: &Cluster) {
     assert_eq!(created.status, 201, "{}", created.text());
     browser.wait(&format!("{ROW}?.innerText.includes('Pending') === true"));
     browser.wait("document.querySelector('#card-podsByPhase').innerText.includes('Pending 1')");
+    // Why it waits is on the page as soon as it is decided.
+    browser.wait("document.querySelector('#decisions .feed').innerText.includes('no nodes available to schedule pods')");
     let gone = cluster.client().delete("/api/v1/namespaces/default/pods/appears?gracePeriodSeconds=0").expect("an answer");
     assert_eq!(gone.status, 200, "{}", gone.text());
     browser.wait(&format!("{ROW} === null"));

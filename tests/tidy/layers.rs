@@ -1,14 +1,15 @@
 //! Which room of the package may use which.
 use super::source::Source;
 
-/// A room and the rooms that it may use besides itself. Those at the end may use most; nothing uses the command line.
-const ROOMS: [(&str, &[&str]); 6] = [
+/// A room and the rooms that it may use besides itself. Those at the end may use most; nothing uses the command line but the fuzz targets, which are test code.
+const ROOMS: [(&str, &[&str]); 7] = [
     ("config", &["protocol"]),
     ("storage", &["protocol"]),
     ("runtime", &["protocol"]),
     ("actors", &["protocol", "storage", "runtime", "config"]),
     ("http", &["protocol", "storage", "runtime", "config", "actors"]),
     ("cli", &["protocol", "storage", "runtime", "config", "actors", "http"]),
+    ("fuzz", &["protocol", "storage", "runtime", "config", "actors", "http", "cli"]),
 ];
 
 /// Imports of a file that point the wrong way.

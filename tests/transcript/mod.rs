@@ -5,6 +5,7 @@ mod documents;
 mod jobs;
 mod objects;
 mod proxies;
+mod rollouts;
 mod streams;
 mod workloads;
 

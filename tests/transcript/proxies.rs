@@ -31,3 +31,19 @@ fn pods_and_services_answer_through_the_server() {
     let refused = kubectl.run("get --raw /api/v1/namespaces/default/services/nobody/proxy/").refused();
     assert!(refused.contains("services \"nobody\" not found"), "{refused}");
 }
+
+#[test]
+fn a_node_answers_what_the_kubelet_would() {
+    let kubectl = shared().kubectl(newest(), "default");
+    let nodes = kubectl.json("get nodes");
+    let node = nodes["items"][0]["metadata"]["name"].as_str().expect("a node").to_string();
+    let get = |path: &str| kubectl.ok(&format!("get --raw /api/v1/nodes/{node}/proxy/{path}"));
+    assert_eq!(get("healthz").trim(), "ok");
+    let summary: serde_json::Value = serde_json::from_str(&get("stats/summary")).expect("JSON");
+    assert_eq!(summary["node"]["nodeName"], node.as_str());
+    let pods: serde_json::Value = serde_json::from_str(&get("pods")).expect("JSON");
+    assert!(pods["items"].as_array().is_some_and(|p| p.iter().all(|p| p["spec"]["nodeName"] == node.as_str()) && !p.is_empty()));
+    assert!(get("metrics").contains("# TYPE node_cpu_usage_seconds_total counter"));
+    let settings: serde_json::Value = serde_json::from_str(&get("configz")).expect("JSON");
+    assert_eq!(settings["kubeletconfig"]["maxPods"], 110);
+}

@@ -5,10 +5,11 @@ use super::pod_security;
 use super::policies::Policies;
 use super::quota;
 use super::refusal::{is, is_part};
-use super::request::{Authorize, MastersOnly};
+use super::request::MastersOnly;
 use super::selection::{Plugin, Plugins};
 use super::webhooks::{ClusterServices, Hooks, ResolveService};
 use crate::actors::kinds::{Admission, Asked, Attributes, Operation};
+use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
 use crate::storage::{Change, Committer, Shelves};
 use futures_util::future::BoxFuture;
@@ -49,7 +50,7 @@ impl AdmissionChain {
     pub fn new(shelves: &Arc<Shelves>, committer: Committer, settings: AdmissionSettings) -> Self {
         AdmissionChain {
             policies: Policies::new(shelves.clone(), settings.authorizer.clone()),
-            hooks: Hooks::new(shelves.clone(), settings.services),
+            hooks: Hooks::new(shelves.clone(), settings.services, settings.authorizer.clone()),
             world: World::new(shelves),
             plugins: settings.plugins,
             authorizer: settings.authorizer,
@@ -218,8 +219,14 @@ impl AdmissionChain {
 
 impl Admission for AdmissionChain {
     fn mutate(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
         match (a.operation, a.subresource) {
-            (Operation::Create, "") => self.mutate_new(a, object)?,
+            (Operation::Create, "") => {
+                if is(a, "", "pods") && self.on(Plugin::PodPreset) {
+                    warnings = plugins::pod_presets::mutate(a, object, &self.world);
+                }
+                self.mutate_new(a, object)?;
+            }
             (Operation::Update, "") if is(a, "", "pods") => {
                 if let Some(old) = old.filter(|_| self.on(Plugin::Priority)) {
                     plugins::priority::keep(object, old);
@@ -233,7 +240,7 @@ impl Admission for AdmissionChain {
             }
             _ => {}
         }
-        Ok(Vec::new())
+        Ok(warnings)
     }
 
     fn validate(&self, a: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {

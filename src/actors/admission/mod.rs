@@ -1,9 +1,10 @@
 //! What stands between a request and the store: the server's own plugins, quotas, webhooks and policies, in upstream's order
 //! and words. The write path knows it as [`crate::actors::kinds::Admission`].
 mod chain;
-mod derived;
+pub mod derived;
 mod expressions;
 mod matching;
+pub mod notes;
 mod plugins;
 mod pod_security;
 mod policies;
@@ -17,6 +18,6 @@ mod webhooks;
 mod tests;
 
 pub use chain::{AdmissionChain, AdmissionSettings};
-pub use request::{Access, Authorize, MastersOnly};
+pub use request::MastersOnly;
 pub use selection::{Plugin, Plugins, SelectionError};
 pub use webhooks::{ClusterServices, ResolveService};

@@ -1,48 +1,24 @@
 //! What plugins need to know about rights: somebody else decides them.
 use crate::actors::authority::{Authorizer, Verdict};
-use crate::protocol::authority::Attributes;
+use crate::protocol::authority::{Attributes, Authorize, Decision};
 use crate::protocol::user::{MASTERS, User};
-
-/// A question to the authorizer.
-#[derive(Clone, Copy, Debug)]
-pub struct Access<'a> {
-    pub user: &'a User,
-    pub verb: &'a str,
-    pub group: &'a str,
-    pub resource: &'a str,
-    pub subresource: &'a str,
-    pub namespace: &'a str,
-    /// Empty: any.
-    pub name: &'a str,
-}
-
-/// Knows who may do what.
-pub trait Authorize: Send + Sync {
-    fn allowed(&self, access: &Access<'_>) -> bool;
-}
 
 /// Masters may do everything, others nothing.
 pub struct MastersOnly;
 
 impl Authorize for MastersOnly {
-    fn allowed(&self, access: &Access<'_>) -> bool {
-        access.user.is_in(MASTERS)
+    fn decide(&self, user: &User, _: &Attributes<'_>) -> Decision {
+        Decision { allowed: user.is_in(MASTERS), ..Decision::default() }
     }
 }
 
 impl Authorize for Authorizer {
-    fn allowed(&self, access: &Access<'_>) -> bool {
-        let wanted = Attributes {
-            verb: access.verb,
-            group: access.group,
-            version: "*",
-            resource: access.resource,
-            subresource: access.subresource,
-            namespace: access.namespace,
-            name: access.name,
-            field_selector: "",
-            path: None,
-        };
-        matches!(self.decide(access.user, &wanted), Verdict::Allowed(_))
+    fn decide(&self, user: &User, wanted: &Attributes<'_>) -> Decision {
+        match Authorizer::decide(self, user, wanted) {
+            Verdict::Allowed(why) => {
+                Decision { allowed: true, reason: why.map_or_else(String::new, |why| why.to_string()), ..Decision::default() }
+            }
+            Verdict::Refused(reason) => Decision { reason, ..Decision::default() },
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Plugin {
     NamespaceLifecycle,
+    PodPreset,
     LimitRanger,
     ServiceAccount,
     /// The authorizer's part; the chain only keeps its place.
@@ -44,8 +45,9 @@ pub struct SelectionError {
 
 impl Plugin {
     /// Every plugin, in order.
-    pub const ALL: [Plugin; 27] = [
+    pub const ALL: [Plugin; 28] = [
         Plugin::NamespaceLifecycle,
+        Plugin::PodPreset,
         Plugin::LimitRanger,
         Plugin::ServiceAccount,
         Plugin::NodeRestriction,

@@ -211,3 +211,35 @@ async fn a_pod_waits_for_its_namespaces_account() {
         tokio::join!(asking, async { rig.put("serviceaccounts", json!({ "metadata": { "name": "default", "namespace": "fresh" } })) });
     assert_eq!(answer.expect("granted").0["spec"]["serviceAccountName"], "default");
 }
+
+#[test]
+fn presets_are_merged_into_new_pods_or_speak_of_a_conflict() {
+    let rig = rig();
+    let preset = |env: Value| {
+        json!({ "metadata": { "name": "allow-database", "namespace": "ns" }, "spec": {
+            "selector": { "matchLabels": { "role": "frontend" } }, "env": env,
+            "volumeMounts": [{ "name": "cache-volume", "mountPath": "/cache" }], "volumes": [{ "name": "cache-volume", "emptyDir": {} }],
+        } })
+    };
+    let frontend = |more: fn(&mut Value)| {
+        pod(|p| {
+            p["metadata"]["labels"] = json!({ "role": "frontend" });
+            more(p);
+        })
+    };
+    rig.put("podpresets.settings.k8s.io", preset(json!([{ "name": "DB_PORT", "value": "6379" }])));
+    let (made, warnings) = rig.create("pods", frontend(|_| {})).expect("granted");
+    let container = &made["spec"]["containers"][0];
+    assert_eq!((&container["env"][0]["name"], &container["volumeMounts"][0]["name"]), (&json!("DB_PORT"), &json!("cache-volume")));
+    let applied =
+        |object: &Value| object["metadata"]["annotations"].get("podpreset.admission.kubernetes.io/podpreset-allow-database").cloned();
+    assert!(applied(&made).is_some_and(|v| v.is_string()) && warnings.is_empty(), "{made}");
+    let (excluded, _) = rig
+        .create("pods", frontend(|p| p["metadata"]["annotations"] = json!({ "podpreset.admission.kubernetes.io/exclude": "true" })))
+        .expect("granted");
+    assert_eq!((applied(&excluded), &excluded["spec"]["containers"][0]["env"]), (None, &Value::Null));
+    let taken = frontend(|p| p["spec"]["containers"][0]["env"] = json!([{ "name": "DB_PORT", "value": "1" }]));
+    let (kept, warnings) = rig.create("pods", taken).expect("granted");
+    assert_eq!((applied(&kept), &kept["spec"]["containers"][0]["env"][0]["value"]), (None, &json!("1")));
+    assert!(warnings.len() == 1 && warnings[0].starts_with("conflict occurred while applying podpresets: allow-database"), "{warnings:?}");
+}

@@ -2,6 +2,7 @@
 use super::authorizer::Authorizer;
 use super::restriction::Written;
 use crate::actors::kinds::{Admission, Asked, Attributes};
+use crate::protocol::authority::Attributes as Wanted;
 use crate::protocol::status::ApiError;
 use crate::storage::Change;
 use futures_util::future::BoxFuture;
@@ -43,6 +44,21 @@ impl Admission for Rights {
 
     fn charges(&self, attributes: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<Change>, ApiError> {
         self.next.charges(attributes, object, old)
+    }
+
+    fn may_create(&self, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        let resource = &attributes.kind.resource;
+        let wanted = Wanted {
+            verb: "create",
+            group: resource.group,
+            version: resource.version,
+            resource: resource.plural,
+            namespace: &attributes.key.namespace,
+            name: &attributes.key.name,
+            ..Wanted::default()
+        };
+        self.authorizer.authorize(attributes.user, &wanted)?;
+        self.next.may_create(attributes)
     }
 
     fn asks(&self, attributes: &Attributes<'_>) -> bool {

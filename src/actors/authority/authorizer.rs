@@ -9,7 +9,7 @@ use crate::protocol::status::ApiError;
 use crate::protocol::user::{MASTERS, User};
 use crate::storage::{Entry, Shelf, Shelves};
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Paths that anybody may get, whatever the roles say, as upstream's default is: whoever watches over the server must
 /// not depend on its objects.
@@ -24,8 +24,15 @@ pub enum Verdict {
     Refused(String),
 }
 
+/// Somebody outside who is asked when none of the others allows it. Answers from memory.
+pub trait Elsewhere: Send + Sync {
+    /// Whether it is allowed, or why not; `None` when that is not known yet.
+    fn known(&self, user: &User, wanted: &Attributes<'_>) -> Option<Result<(), String>>;
+}
+
 /// Decides, from memory.
 pub struct Authorizer {
+    elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     pub(super) rbac: ArcSwap<RbacIndex>,
     pub(super) graph: ArcSwap<NodeGraph>,
     pub(super) shelves: Arc<Shelves>,
@@ -36,9 +43,14 @@ impl Authorizer {
     /// An authorizer over the objects as they are now; [`super::start`] lets it follow them.
     pub fn new(shelves: Arc<Shelves>) -> Arc<Authorizer> {
         let pods = shelves.shelf("pods");
-        let authorizer = Authorizer { rbac: ArcSwap::default(), graph: ArcSwap::default(), shelves, pods };
+        let authorizer = Authorizer { elsewhere: OnceLock::new(), rbac: ArcSwap::default(), graph: ArcSwap::default(), shelves, pods };
         authorizer.refresh();
         Arc::new(authorizer)
+    }
+
+    /// Who is asked when nobody here allows it.
+    pub fn ask_elsewhere(&self, elsewhere: Arc<dyn Elsewhere>) {
+        let _ = self.elsewhere.set(elsewhere);
     }
 
     /// Takes in everything there is, at once: for the time before anybody follows the store.
@@ -62,9 +74,17 @@ impl Authorizer {
         match self.rbac.load().allows(user, wanted) {
             Ok(why) => Verdict::Allowed(Some(why)),
             Err(trouble) => {
-                if !trouble.is_empty() {
+                let mut say = |why: String| {
                     let line = if reasons.is_empty() { "" } else { "\n" };
-                    reasons.push_str(&format!("{line}RBAC: {trouble}"));
+                    reasons.push_str(&format!("{line}{why}"));
+                };
+                if !trouble.is_empty() {
+                    say(format!("RBAC: {trouble}"));
+                }
+                match self.elsewhere.get().and_then(|elsewhere| elsewhere.known(user, wanted)) {
+                    Some(Ok(())) => return Verdict::Allowed(None),
+                    Some(Err(why)) if !why.is_empty() => say(why),
+                    _ => {}
                 }
                 Verdict::Refused(reasons)
             }

@@ -26,7 +26,7 @@ mod tests;
 pub mod tokens;
 
 pub use admission::Rights;
-pub use authorizer::{Authorizer, Verdict};
+pub use authorizer::{Authorizer, Elsewhere, Verdict};
 pub use index::{RbacIndex, RoleRef, Why};
 pub use keeper::start;
 pub use restriction::Written;

@@ -5,6 +5,7 @@ use crate::actors::kinds::{self, Kinds, Part, Served};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
+use crate::storage::decisions::{Decision, DecisionLog};
 use crate::storage::{Entry, EventKind, Next, Start, Subscription};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ const REMEMBERED: usize = 4096;
 /// The kinds, as controllers use them.
 pub struct Cluster {
     kinds: Arc<Kinds>,
+    decisions: DecisionLog,
     events: Mutex<HashMap<EventKey, (ObjectKey, i64)>>,
 }
 
@@ -26,7 +28,12 @@ type EventKey = (Arc<str>, &'static str, String, &'static str);
 
 impl Cluster {
     pub fn new(kinds: Arc<Kinds>) -> Self {
-        Cluster { kinds, events: Mutex::default() }
+        Cluster { kinds, decisions: DecisionLog::default(), events: Mutex::default() }
+    }
+
+    /// With a causal log to write to.
+    pub fn recording(self, decisions: DecisionLog) -> Self {
+        Cluster { decisions, ..self }
     }
 
     fn served(&self, shelf: &str) -> Result<Arc<Served>, ApiError> {
@@ -175,6 +182,10 @@ impl Writer for Cluster {
         let served = self.served("pods")?;
         let body = json!({ "metadata": { "uid": uid }, "target": { "kind": "Node", "name": node } });
         Ok(self.kinds.update(&served, pod.clone(), Part::Binding, body, false).await?.entry)
+    }
+
+    fn decided(&self, decision: Decision) {
+        self.decisions.record(decision);
     }
 }
 

@@ -2,6 +2,7 @@
 use super::feed::Writer;
 use super::plan::{Action, Creation, Deletion, EventNote, Failure, Report};
 use crate::protocol::status::ApiError;
+use crate::storage::decisions::{Deed, Subject, Verb};
 use crate::storage::entry::Entry;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ const CREATIONS: usize = 256;
 pub struct Outcome {
     /// The shelves written, with the highest revision answered for each.
     pub written: Vec<(Arc<str>, u64)>,
+    /// What was done to objects; their status apart, which decides nothing.
+    pub deeds: Vec<Deed>,
     /// The first error. Conflicts and vanished objects count too: the key is looked at again.
     pub failure: Option<Failure>,
     /// Events of what was done, not recorded yet.
@@ -95,16 +98,17 @@ async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -
     let results = join_all(batch.iter().map(|action| one(action, writer))).await;
     let mut well = true;
     for (action, result) in batch.iter().zip(results) {
-        let (kind, report) = match action {
-            Action::Create(c) => (&c.kind, c.report.as_ref()),
-            Action::Delete(d) => (&d.kind, d.report.as_ref()),
-            Action::Patch(p) => (&p.kind, None),
+        let (verb, kind, report) = match action {
+            Action::Create(c) => (Some(Verb::Create), &c.kind, c.report.as_ref()),
+            Action::Delete(d) => (Some(Verb::Delete), &d.kind, d.report.as_ref()),
+            Action::Patch(p) => ((p.subresource != Some("status")).then_some(Verb::Patch), &p.kind, None),
             Action::Event(_) => continue,
         };
         match result {
             Ok(Some(entry)) => {
                 outcome.tell(report, Ok(&entry.key.name));
                 outcome.wrote(kind, entry.revision);
+                outcome.deeds.extend(verb.map(|verb| Deed { verb, object: Subject::new(kind, &entry.key) }));
             }
             Ok(None) => {}
             Err(error) => {

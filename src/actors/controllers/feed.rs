@@ -4,6 +4,7 @@
 use super::plan::{Creation, Deletion, EventNote, Patch};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
+use crate::storage::decisions::Decision;
 use crate::storage::entry::Entry;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -93,4 +94,7 @@ pub trait Writer: Send + Sync {
 
     /// Binds a pod to a node (the `binding` subresource). Refused with 409 when the pod is already bound or is another one.
     async fn bind(&self, pod: &ObjectKey, uid: &str, node: &str) -> Result<Arc<Entry>, ApiError>;
+
+    /// Leaves a decision for the causal log. Never waits.
+    fn decided(&self, _decision: Decision) {}
 }

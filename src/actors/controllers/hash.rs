@@ -13,8 +13,24 @@ pub fn template_hash(template: &Value, collisions: i64) -> String {
     if collisions > 0 {
         state.eat(&collisions.to_le_bytes());
     }
+    spelled(state.0)
+}
+
+/// The hash in a revision's name, as upstream computes it: of the revision's data as Go writes it, and the count of collisions.
+pub fn revision_hash(data: &Value, collisions: i64) -> String {
+    let text = data.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let text = text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let mut hash = 0x811c_9dc5_u32;
+    for byte in text.bytes().chain(collisions.to_string().bytes()) {
+        hash = hash.wrapping_mul(0x0100_0193) ^ u32::from(byte);
+    }
+    spelled(hash)
+}
+
+/// A number in letters that spell no words.
+fn spelled(number: u32) -> String {
     let letter = |digit: u8| char::from(SAFE.get(usize::from(digit) % SAFE.len()).copied().unwrap_or(b'b'));
-    state.0.to_string().bytes().map(letter).collect()
+    number.to_string().bytes().map(letter).collect()
 }
 
 /// FNV-1a, 32 bits.
@@ -70,6 +86,13 @@ mod tests {
         let one = template_hash(&json!({"a": 1, "b": [true, null, "x"]}), 0);
         assert_eq!(one, template_hash(&json!({"b": [true, null, "x"], "a": 1, "c": null}), 0));
         assert_ne!(one, template_hash(&json!({"a": 1, "b": [true, null, "x"]}), 1));
+        // FNV-1 of `1` and then `0`, the count.
+        let mut number = 0x811c_9dc5_u32;
+        for byte in *b"10" {
+            number = number.wrapping_mul(0x0100_0193) ^ u32::from(byte);
+        }
+        assert_eq!(revision_hash(&json!(1), 0), spelled(number));
+        assert_eq!(revision_hash(&json!("<"), 0), revision_hash(&json!("<"), 0));
         assert!(one.len() <= 10 && one.bytes().all(|b| SAFE.contains(&b)), "{one}");
     }
 }

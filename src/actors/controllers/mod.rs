@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod cron_job;
 pub mod custom_resources;
 pub mod daemon_set;
+mod decision;
 pub mod deployment;
 pub mod difference;
 pub mod disruption;
@@ -22,6 +23,8 @@ pub mod labels;
 pub mod namespace;
 pub mod node_ipam;
 pub mod node_lifecycle;
+pub mod node_ttl;
+pub mod node_zones;
 pub mod owned;
 pub mod plan;
 pub mod pod_gc;
@@ -34,11 +37,14 @@ pub mod service_account;
 pub mod share;
 mod start;
 pub mod stateful_set;
+pub mod steady;
 pub mod storage_protection;
 pub mod taint_eviction;
 pub mod work_queue;
 pub mod world;
 
+#[cfg(test)]
+mod convergence;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Node health: a node that falls silent becomes `Unknown`, is tainted, and its pods are no longer ready.
 //!
-//! Heartbeats live in memory ([`Heartbeats`]); a node that was never heard counts from the controller's own start, so a
-//! restart of the server condemns nobody.
+//! Heartbeats live in memory ([`Heartbeats`]); a node that was never heard counts from when the controller first saw it, so a
+//! restart of the server condemns nobody. What is measured is measured by the clock that never jumps ([`super::steady`]), so
+//! somebody who sets the wall clock condemns nobody either. The taints that evict come at the pace of [`super::node_zones`].
 use super::feed::Change;
 use super::index::Parts;
 use super::node_ipam::{Cidr, Ipam};
+use super::node_zones::{Verdict, Zones, emptied};
 use super::plan::{Action, EventNote, Failure, ObjectRef, Patch, Plan};
 use super::pod_gc;
 use super::runner::{Controller, Key};
@@ -16,13 +18,14 @@ use crate::protocol::time::rfc3339;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const COMPONENT: &str = "node-controller";
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+pub(super) const NOT_READY: &str = "node.kubernetes.io/not-ready";
+pub(super) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 /// Conditions that a silent node can no longer vouch for.
 const VOUCHED: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
@@ -34,15 +37,15 @@ const CONDITION_TAINTS: [(&str, &str); 4] = [
     ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
 ];
 
-/// Decides about one node's health. `last_seen` is when it was last heard, `grace` how long it may be silent.
-pub fn plan(node: &Entry, last_seen: Timestamp, grace: Duration, pods: &[Arc<Entry>], now: Timestamp) -> Plan {
+/// Decides about one node's health. `silence` is how long it was not heard, `grace` how long it may be silent; `evicting`
+/// whether the taints that evict may be set.
+pub fn plan(node: &Entry, silence: Duration, grace: Duration, pods: &[Arc<Entry>], evicting: Verdict, now: Timestamp) -> Plan {
     let mut plan = Plan::quiet();
     if node.meta.deleting.is_some() {
         return plan;
     }
     let object = node.parse();
     let conditions = &object["status"]["conditions"];
-    let silence = silence(posted(conditions).map_or(last_seen, |t| t.max(last_seen)), now);
     let silent = silence > grace;
     let health = if silent { "Unknown".to_string() } else { status_of(conditions, "Ready").to_string() };
     let mut told = false;
@@ -54,19 +57,23 @@ pub fn plan(node: &Entry, last_seen: Timestamp, grace: Duration, pods: &[Arc<Ent
     }
     // The status patch moves the node to a new revision; the run that follows it sets the taints.
     if !told {
-        taint(node, &object, &health, now, &mut plan);
+        taint(node, &object, &health, evicting, now, &mut plan);
     }
     plan
 }
 
-fn silence(last_seen: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(now.as_second().saturating_sub(last_seen.as_second())).unwrap_or_default())
+/// How long ago, by one clock; nothing when it lies ahead.
+fn since(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
-/// When the node last wrote its status: a sign of life from nodes that do not ride the mesh.
-fn posted(conditions: &Value) -> Option<Timestamp> {
-    let ready = conditions.as_array().into_iter().flatten().find(|c| c["type"] == "Ready" && c["status"] != "Unknown")?;
-    ready["lastHeartbeatTime"].as_str()?.parse().ok()
+/// When the node says that it last wrote its status: a sign of life from nodes that do not ride the mesh. Its clock is not
+/// ours, so only that it changes counts.
+fn posted(node: &Entry) -> String {
+    let object = node.parse();
+    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let ready = conditions.find(|c| c["type"] == "Ready" && c["status"] != "Unknown");
+    ready.and_then(|c| c["lastHeartbeatTime"].as_str()).unwrap_or_default().to_string()
 }
 
 fn status_of<'a>(conditions: &'a Value, kind: &str) -> &'a str {
@@ -141,12 +148,20 @@ fn mark_pods(pods: &[Arc<Entry>], now: Timestamp, plan: &mut Plan) {
 }
 
 /// Sets the taints that the node's state means, and removes those it no longer means; foreign ones stay.
-fn taint(node: &Entry, object: &Value, health: &str, now: Timestamp, plan: &mut Plan) {
+fn taint(node: &Entry, object: &Value, health: &str, evicting: Verdict, now: Timestamp, plan: &mut Plan) {
     let mut wanted: Vec<(&str, &str)> = Vec::new();
-    match health {
-        "True" => {}
-        "Unknown" => wanted.extend([(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]),
-        _ => wanted.extend([(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")]),
+    let trouble = match health {
+        "True" => None,
+        "Unknown" => Some(UNREACHABLE),
+        _ => Some(NOT_READY),
+    };
+    if let Some(key) = trouble {
+        wanted.push((key, "NoSchedule"));
+        match evicting {
+            Verdict::Evict => wanted.push((key, "NoExecute")),
+            Verdict::Wait(rest) => plan.requeue(rest),
+            Verdict::Hold | Verdict::Stop => {}
+        }
     }
     let conditions = &object["status"]["conditions"];
     wanted.extend(CONDITION_TAINTS.iter().filter(|(c, _)| status_of(conditions, c) == "True").map(|(_, key)| (*key, "NoSchedule")));
@@ -198,11 +213,22 @@ impl Heartbeats {
     }
 }
 
+/// When a node was first seen, or last seen to have written its status; by the clock that never jumps.
+struct Probe {
+    posted: String,
+    /// The node's revision when it was read.
+    revision: u64,
+    at: Timestamp,
+}
+
 /// The controller around node health, taint eviction, pod clean-up and the nodes' address ranges.
 pub struct NodeLifecycle {
     pub heartbeats: Heartbeats,
     pub grace: Duration,
-    started: Timestamp,
+    /// The clock that never jumps; it is told what the wall clock says.
+    clock: Clock,
+    probes: HashMap<Arc<str>, Probe>,
+    zones: RefCell<Zones>,
     ages: TaintAges,
     missing: HashMap<Arc<str>, Timestamp>,
     /// Nodes for which nothing was to be done at this revision: while they are heard they need not be parsed again.
@@ -210,14 +236,19 @@ pub struct NodeLifecycle {
     ipam: Option<Ipam>,
 }
 
+/// The steady time, given the time of the wall.
+pub type Clock = Box<dyn Fn(Timestamp) -> Timestamp + Send>;
+
 impl NodeLifecycle {
-    /// `cluster`: the pods' address range, out of which each node gets a /24 (none: nodes get no range). `now`: when the
-    /// controller starts.
-    pub fn new(heartbeats: Heartbeats, cluster: Option<Cidr>, now: Timestamp) -> Self {
+    /// `cluster`: the pods' address range, out of which each node gets a /24 (none: nodes get no range). `clock` is the
+    /// clock that the heartbeats are noted by.
+    pub fn new(heartbeats: Heartbeats, cluster: Option<Cidr>, clock: Clock) -> Self {
         NodeLifecycle {
             heartbeats,
             grace: Duration::from_secs(40),
-            started: now,
+            clock,
+            probes: HashMap::new(),
+            zones: RefCell::default(),
             ages: TaintAges::default(),
             missing: HashMap::new(),
             calm: HashMap::new(),
@@ -225,32 +256,69 @@ impl NodeLifecycle {
         }
     }
 
+    fn forget(&mut self, name: &str) {
+        self.heartbeats.forget(name);
+        self.ages.forget(name);
+        self.probes.remove(name);
+        self.calm.remove(name);
+        if let Some(ipam) = &mut self.ipam {
+            ipam.release(name);
+        }
+    }
+
+    /// When a node was last heard, by whatever sign.
+    fn last_seen(&mut self, node: &Entry, steady: Timestamp) -> Timestamp {
+        let name = &node.key.name;
+        let fresh = || Probe { posted: posted(node), revision: node.revision, at: steady };
+        let probe = self.probes.entry(name.clone()).or_insert_with(fresh);
+        if probe.revision != node.revision {
+            probe.revision = node.revision;
+            let posted = posted(node);
+            // A node that we ourselves called Unknown has not posted anything.
+            if !posted.is_empty() && posted != probe.posted {
+                probe.posted = posted;
+                probe.at = steady;
+            }
+        }
+        self.heartbeats.last(name).map_or(probe.at, |heard| heard.max(probe.at))
+    }
+
+    /// Whether the taints that evict may be set on a node, if it is in trouble.
+    fn evicting(&self, node: &Entry, steady: Timestamp) -> Verdict {
+        let Light::Node(light) = &node.light else { return Verdict::Hold };
+        if light.ready {
+            // One that has just fallen silent has its status written first, and the zone hears of it.
+            return Verdict::Hold;
+        }
+        let mut zones = self.zones.borrow_mut();
+        if emptied(node) {
+            zones.grant(&node.key.name);
+        }
+        zones.verdict(&node.key.name, steady)
+    }
+
     fn plan_node(&mut self, key: &Key, world: &dyn World, now: Timestamp) -> Plan {
         let name = &key.object.name;
         let Some(node) = world.get("nodes", &key.object) else {
-            self.heartbeats.forget(name);
-            self.ages.forget(name);
-            self.calm.remove(name);
-            if let Some(ipam) = &mut self.ipam {
-                ipam.release(name);
-            }
+            self.forget(name);
             return Plan::quiet();
         };
-        let floor = self.started.max(Timestamp::from_second(node.meta.created).unwrap_or(self.started));
-        let last_seen = self.heartbeats.last(name).map_or(floor, |t| t.max(floor));
-        let quiet = silence(last_seen, now);
+        let steady = (self.clock)(now);
+        let quiet = since(self.last_seen(&node, steady), steady);
         if quiet <= self.grace && self.calm.get(name) == Some(&node.revision) {
             let requeue_after = Some(self.grace - quiet + Duration::from_secs(1));
             return Plan { requeue_after, ..Plan::quiet() };
         }
         let pods = world.pods_of_node(name);
-        let mut plan = plan(&node, last_seen, self.grace, &pods, now);
+        let evicting = self.evicting(&node, steady);
+        let mut plan = plan(&node, quiet, self.grace, &pods, evicting, now);
         if let Some(ipam) = &mut self.ipam {
             ipam.plan(&node, world, &mut plan);
         }
-        let since = self.ages.observe(&node, now);
-        taint_eviction::plan(&since, &pods, now, &mut plan);
-        if plan.actions.is_empty() && since.is_empty() {
+        let taints = self.ages.observe(&node, &pods, steady);
+        taint_eviction::plan(&taints, &pods, steady, now, &mut plan);
+        let ready = matches!(&node.light, Light::Node(light) if light.ready);
+        if plan.actions.is_empty() && taints.is_empty() && ready {
             self.calm.insert(name.clone(), node.revision);
         } else {
             self.calm.remove(name);
@@ -262,13 +330,14 @@ impl NodeLifecycle {
         let Some(pod) = world.get("pods", &key.object) else { return Plan::quiet() };
         let Light::Pod(light) = &pod.light else { return Plan::quiet() };
         let node_exists = world.get("nodes", &ObjectKey::new("", light.node.clone())).is_some();
-        let missing_since = if light.node.is_empty() || node_exists {
+        let steady = (self.clock)(now);
+        let missing_for = if light.node.is_empty() || node_exists {
             self.missing.remove(&light.node);
             None
         } else {
-            Some(*self.missing.entry(light.node.clone()).or_insert(now))
+            Some(since(*self.missing.entry(light.node.clone()).or_insert(steady), steady))
         };
-        pod_gc::plan(&pod, missing_since, now)
+        pod_gc::plan(&pod, missing_for, now)
     }
 }
 
@@ -289,6 +358,9 @@ impl Controller for NodeLifecycle {
         let entry = &change.entry;
         if &*change.kind == "nodes" {
             out.push(Key::of("nodes", &entry.key));
+            let mut zones = self.zones.borrow_mut();
+            let concerned = if change.deleted { zones.forget(&entry.key.name) } else { zones.observe(entry) };
+            out.extend(concerned.into_iter().map(|name| Key { kind: "nodes".into(), object: ObjectKey::new("", name) }));
             if change.deleted {
                 out.extend(world.pods_of_node(&entry.key.name).iter().map(|pod| Key::of("pods", &pod.key)));
             }

@@ -132,8 +132,7 @@ impl Family {
         }
     }
 
-    /// Adds the patch that makes `status` of `object` say `wanted` and nothing else, if it does not yet. A number that is
-    /// absent counts as 0.
+    /// Adds the patch that makes `status` of `object` say `wanted` and nothing else, if it does not yet.
     pub fn write_status(
         self,
         entry: &Entry,
@@ -143,9 +142,8 @@ impl Family {
         plan: &mut Plan,
     ) {
         let held = &object["status"];
-        let right = |field: &str, value: &Value| held[field] == *value || (held[field].is_null() && *value == json!(0));
         let mut patch: Map<String, Value> =
-            wanted.iter().filter(|(field, value)| !right(field, value)).map(|(f, v)| (f.clone(), v.clone())).collect();
+            wanted.iter().filter(|(field, value)| held[field] != **value).map(|(f, v)| (f.clone(), v.clone())).collect();
         let extra = held.as_object().into_iter().flatten().filter(|(field, _)| !wanted.contains_key(*field));
         patch.extend(extra.map(|(field, _)| (field.clone(), Value::Null)));
         if patch.is_empty() && annotations.is_empty() {
@@ -154,6 +152,8 @@ impl Family {
         if plan.why.is_empty() {
             plan.why = format!("{} {}: status {}", self.kind, entry.key, Value::Object(patch.clone()));
         }
+        // The list of conditions is replaced whole: nobody's may be lost.
+        let expect_revision = patch.contains_key("conditions").then_some(entry.revision);
         let mut body = json!({ "status": patch });
         if !annotations.is_empty() {
             body["metadata"] = json!({ "annotations": annotations });
@@ -164,7 +164,7 @@ impl Family {
             uid: Some(entry.meta.uid.clone()),
             subresource: Some("status"),
             patch: body,
-            expect_revision: None,
+            expect_revision,
         }));
     }
 }

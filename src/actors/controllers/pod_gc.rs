@@ -16,13 +16,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a node must be missing before its pods are given up, seconds.
-const QUARANTINE: i64 = 40;
+/// How long a node must be missing before its pods are given up.
+const QUARANTINE: Duration = Duration::from_secs(40);
 /// Pods that have ended and are kept, as upstream.
 const FINISHED_MAX: usize = 12_500;
 
-/// Decides about one pod. `missing_since`: since when its node is known not to exist.
-pub fn plan(pod: &Arc<Entry>, missing_since: Option<Timestamp>, now: Timestamp) -> Plan {
+/// Decides about one pod. `missing_for`: how long its node is known not to exist.
+pub fn plan(pod: &Arc<Entry>, missing_for: Option<Duration>, now: Timestamp) -> Plan {
     let Light::Pod(light) = &pod.light else { return Plan::quiet() };
     if light.node.is_empty() {
         if pod.meta.deleting.is_none() {
@@ -30,10 +30,9 @@ pub fn plan(pod: &Arc<Entry>, missing_since: Option<Timestamp>, now: Timestamp) 
         }
         return remove(pod, "PodGC: unscheduled and terminating", None, !light.phase.finished(), now);
     }
-    let Some(since) = missing_since else { return Plan::quiet() };
-    let waited = now.as_second().saturating_sub(since.as_second());
+    let Some(waited) = missing_for else { return Plan::quiet() };
     if waited < QUARANTINE {
-        let requeue_after = Some(Duration::from_secs((QUARANTINE - waited).unsigned_abs()));
+        let requeue_after = Some(QUARANTINE - waited);
         return Plan { requeue_after, ..Plan::quiet() };
     }
     remove(pod, "PodGC: node no longer exists", Some("DeletionByPodGC"), !light.phase.finished(), now)

@@ -1,5 +1,5 @@
 //! The history of a StatefulSet or DaemonSet: one ControllerRevision per pod template it has had.
-use super::hash::template_hash;
+use super::hash::revision_hash;
 use super::owned::Family;
 use super::plan::{Action, Creation, Deletion, Patch, Plan, Propagation};
 use super::world::World;
@@ -121,7 +121,7 @@ impl History {
         plan: &mut Plan,
     ) {
         let (hash, name) = loop {
-            let hash = template_hash(&object["spec"]["template"], self.collisions);
+            let hash = revision_hash(data, self.collisions);
             let name = format!("{}-{hash}", owner.key.name);
             match world.get(SHELF, &ObjectKey::new(owner.key.namespace.clone(), name.as_str())) {
                 // Somebody else's.

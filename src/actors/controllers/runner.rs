@@ -3,6 +3,7 @@
 //!
 //! Reading one's own writes: after a run the key rests until the index has taken in the revisions that its writes were
 //! answered with, so a plan never counts without what it has just made.
+use super::decision::{cause, decision};
 use super::executor::{Outcome, execute};
 use super::feed::{Change, KindInfo, News, Source, Writer};
 use super::index::{Index, Parts};
@@ -12,6 +13,7 @@ use super::work_queue::WorkQueue;
 use super::world::{View, World};
 use crate::actors::base::{Mailbox, Role, Scope};
 use crate::protocol::meta::ObjectKey;
+use crate::storage::decisions::Cause;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -86,6 +88,8 @@ pub struct Runner<C: Controller> {
     index: Index,
     queue: WorkQueue<Key>,
     failures: HashMap<Key, Failure>,
+    /// What made the keys that wait worth a look: the first change of each.
+    causes: HashMap<Key, Cause>,
     /// Keys whose writes the index has not taken in yet.
     settling: HashMap<Key, Outcome>,
     settled_requeue: HashMap<Key, Option<Duration>>,
@@ -110,6 +114,7 @@ impl<C: Controller> Runner<C> {
             index,
             queue: WorkQueue::default(),
             failures: HashMap::new(),
+            causes: HashMap::new(),
             settling: HashMap::new(),
             settled_requeue: HashMap::new(),
             seen: HashMap::new(),
@@ -142,6 +147,8 @@ impl<C: Controller> Runner<C> {
         let changes = self.source.list(kind, None).into_iter();
         let changes = changes.map(|entry| Change { kind: kind.clone(), revision: entry.revision, entry, deleted: false }).collect();
         self.take_in(changes);
+        // Whatever is decided now is decided because of a start, not of old changes.
+        self.causes.clear();
         self.saw(kind, revision);
     }
 
@@ -152,6 +159,7 @@ impl<C: Controller> Runner<C> {
             let world = View { objects: &*self.source, index: &self.index };
             self.controller.keys(change, before.as_deref(), &world, &mut keys);
             for key in keys.drain(..) {
+                self.causes.entry(key.clone()).or_insert_with(|| cause(change));
                 self.queue.add(key);
             }
         }
@@ -210,8 +218,10 @@ impl<C: Controller> Runner<C> {
         while self.running < CONCURRENT {
             let Some(key) = self.queue.take() else { break };
             self.running += 1;
+            let cause = self.causes.remove(&key);
             let world = View { objects: &*self.source, index: &self.index };
-            let plan = self.controller.plan(&key, &world, (self.clock)(), self.failures.get(&key));
+            let now = (self.clock)();
+            let plan = self.controller.plan(&key, &world, now, self.failures.get(&key));
             if plan.actions.is_empty() {
                 self.finish(&key, plan.requeue_after, None);
                 continue;
@@ -221,8 +231,12 @@ impl<C: Controller> Runner<C> {
                 scope.decided(plan.why.clone());
             }
             let (writer, life) = (self.writer.clone(), self.life);
+            let (by, at) = (self.controller.name(), now);
             scope.run(async move {
-                let outcome = execute(&plan.actions, &*writer).await;
+                let mut outcome = execute(&plan.actions, &*writer).await;
+                if let Some(decision) = decision(by, at, &key, plan.why, cause, &mut outcome) {
+                    writer.decided(decision);
+                }
                 Message::Done { life, key, requeue_after: plan.requeue_after, outcome }
             });
         }

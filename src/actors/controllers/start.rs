@@ -13,6 +13,7 @@ use super::job::Jobs;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
 use super::node_lifecycle::{Heartbeats, NodeLifecycle};
+use super::node_ttl::NodeTtl;
 use super::pod_gc::FinishedPods;
 
 use super::replication::{Flavour, Replication};
@@ -20,11 +21,15 @@ use super::resource_quota::ResourceQuotas;
 use super::runner::{Controller, Message, Runner};
 use super::service_account::ServiceAccounts;
 use super::stateful_set::StatefulSets;
+use super::steady;
 use super::storage_protection::StorageProtection;
+use crate::actors::aggregation::Aggregation;
+use crate::actors::aggregation::autoregister::{self, Autoregister};
+use crate::actors::aggregation::available::Availability;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
-use crate::protocol::time;
+use crate::storage::DecisionLog;
 use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
 use std::sync::Arc;
@@ -45,6 +50,10 @@ pub struct ControllerSettings {
     pub heartbeats: Heartbeats,
     /// Signs certificates.
     pub pki: Arc<Pki>,
+    /// What is known of extension API servers.
+    pub aggregation: Arc<Aggregation>,
+    /// Takes what is decided, and why.
+    pub decisions: DecisionLog,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
 }
@@ -57,7 +66,7 @@ pub fn start(
     registry: &Arc<KindRegistry>,
     settings: &ControllerSettings,
 ) {
-    let cluster = Arc::new(Cluster::new(kinds.clone()));
+    let cluster = Arc::new(Cluster::new(kinds.clone()).recording(settings.decisions.clone()));
     let run = Run { guardian, arbiter, kinds, cluster: &cluster };
     let registry = registry.clone();
     run.controller("customresources", move || CustomResources { register: registry.clone() });
@@ -72,7 +81,14 @@ pub fn start(
     run.controller("disruption", || Disruption);
     run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
-    run.controller("namespace", || Namespaces);
+    let remote = settings.aggregation.clone();
+    let namespaces = run.controller("namespace", move || Namespaces { remote: Some(Arc::new(remote.clone())) });
+    settings.aggregation.tell_namespaces(namespaces);
+    let aggregation = settings.aggregation.clone();
+    let judge = run.controller("apiserviceavailability", move || Availability { aggregation: aggregation.clone() });
+    settings.aggregation.tell_judge(judge);
+    let built_in = autoregister::built_in(kinds);
+    run.controller("autoregister", move || Autoregister::new(built_in.clone()));
     run.controller("resourcequota", ResourceQuotas::default);
     run.controller("storageprotection", || StorageProtection);
     let pki = settings.pki.clone();
@@ -83,7 +99,8 @@ pub fn start(
     let ca = settings.ca.clone();
     run.controller("serviceaccount", move || ServiceAccounts { ca: ca.clone() });
     let (heartbeats, pods) = (settings.heartbeats.clone(), settings.pod_cidr);
-    run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), time::now()));
+    run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), Box::new(|_| steady::now())));
+    run.controller("nodettl", NodeTtl::default);
     let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
     let eyes = cluster.clone();
     guardian.start(arbiter, &mailbox, MAILBOX, move || Scheduler::new(DEFAULT_SCHEDULER, eyes.clone(), eyes.clone()));
@@ -97,11 +114,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn controller<C: Controller>(&self, name: &str, build: impl Fn() -> C + Send + 'static) {
+    fn controller<C: Controller>(&self, name: &str, build: impl Fn() -> C + Send + 'static) -> Mailbox<Message> {
         let mailbox: Mailbox<Message> = Mailbox::new(format!("server/controllers/{name}"));
         let cluster = self.cluster.clone();
         self.guardian.start(self.arbiter, &mailbox, MAILBOX, move || Runner::new(build(), cluster.clone(), cluster.clone()));
-        self.tell_of_kinds(mailbox);
+        self.tell_of_kinds(mailbox.clone());
+        mailbox
     }
 
     /// Kinds come and go with their definitions; controllers that follow all of them hear of it.

@@ -9,24 +9,42 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Since when each node has each of its `NoExecute` taints. Clients need not write `timeAdded`, so this is observed.
+/// Since when each node has each of its `NoExecute` taints, and each pod has been on it since. Clients need not write
+/// `timeAdded`, and clocks jump, so this is observed.
 #[derive(Debug, Default)]
 pub struct TaintAges {
-    since: HashMap<Arc<str>, Vec<(Taint, Timestamp)>>,
+    since: HashMap<Arc<str>, Tainted>,
+}
+
+/// What was observed of one node, by the clock that never jumps.
+#[derive(Clone, Debug, Default)]
+pub struct Tainted {
+    taints: Vec<(Taint, Timestamp)>,
+    /// By uid.
+    pods: HashMap<Arc<str>, Timestamp>,
+}
+
+impl Tainted {
+    pub fn is_empty(&self) -> bool {
+        self.taints.is_empty()
+    }
 }
 
 impl TaintAges {
-    /// Takes note of a node's taints, and answers with their ages.
-    pub fn observe(&mut self, node: &Entry, now: Timestamp) -> Vec<(Taint, Timestamp)> {
-        let Light::Node(light) = &node.light else { return Vec::new() };
+    /// Takes note of a node's taints and pods, and answers with their ages.
+    pub fn observe(&mut self, node: &Entry, pods: &[Arc<Entry>], now: Timestamp) -> Tainted {
+        let Light::Node(light) = &node.light else { return Tainted::default() };
         let known = self.since.remove(&node.key.name).unwrap_or_default();
         let executing = light.taints.iter().filter(|t| &*t.effect == "NoExecute");
-        let age = |taint: &Taint| known.iter().find(|(k, _)| k == taint).map_or(now, |(_, since)| *since);
-        let ages: Vec<(Taint, Timestamp)> = executing.map(|t| (t.clone(), age(t))).collect();
-        if !ages.is_empty() {
-            self.since.insert(node.key.name.clone(), ages.clone());
+        let age = |taint: &Taint| known.taints.iter().find(|(k, _)| k == taint).map_or(now, |(_, since)| *since);
+        let taints: Vec<(Taint, Timestamp)> = executing.map(|t| (t.clone(), age(t))).collect();
+        if taints.is_empty() {
+            return Tainted::default();
         }
-        ages
+        let seen = |pod: &Entry| (pod.meta.uid.clone(), known.pods.get(&pod.meta.uid).copied().unwrap_or(now));
+        let tainted = Tainted { taints, pods: pods.iter().map(|pod| seen(pod)).collect() };
+        self.since.insert(node.key.name.clone(), tainted.clone());
+        tainted
     }
 
     pub fn forget(&mut self, node: &str) {
@@ -34,9 +52,10 @@ impl TaintAges {
     }
 }
 
-/// Adds the evictions that a node's taints ask for now, and the look at the next one due.
-pub fn plan(taints: &[(Taint, Timestamp)], pods: &[Arc<Entry>], now: Timestamp, plan: &mut Plan) {
-    if taints.is_empty() {
+/// Adds the evictions that a node's taints ask for now, and the look at the next one due. `steady` is the time that the ages are
+/// measured by, `now` the one that is written.
+pub fn plan(node: &Tainted, pods: &[Arc<Entry>], steady: Timestamp, now: Timestamp, plan: &mut Plan) {
+    if node.is_empty() {
         return;
     }
     for pod in pods {
@@ -45,21 +64,23 @@ pub fn plan(taints: &[(Taint, Timestamp)], pods: &[Arc<Entry>], now: Timestamp, 
             continue;
         }
         let object = pod.parse();
-        match deadline(taints, &object["spec"]["tolerations"], pod.meta.created) {
-            Some(due) if due <= now.as_second() => {
-                plan.why = format!("pod {}: does not tolerate {} any longer", pod.key, names(taints));
+        let arrived = node.pods.get(&pod.meta.uid).copied().unwrap_or(steady);
+        match deadline(&node.taints, &object["spec"]["tolerations"], arrived) {
+            Some(due) if due <= steady.as_second() => {
+                plan.why = format!("pod {}: does not tolerate {} any longer", pod.key, names(&node.taints));
                 evict(pod, &object, now, plan);
             }
-            Some(due) => plan.requeue(Duration::from_secs((due - now.as_second()).unsigned_abs())),
+            Some(due) => plan.requeue(Duration::from_secs((due - steady.as_second()).unsigned_abs())),
             None => {}
         }
     }
 }
 
-/// When a pod has to go, seconds since the epoch; `None` when it tolerates everything for good.
-fn deadline(taints: &[(Taint, Timestamp)], tolerations: &Value, created: i64) -> Option<i64> {
+/// When a pod has to go, seconds by the steady clock; `None` when it tolerates everything for good. `arrived`: since when the pod
+/// is known to be there.
+fn deadline(taints: &[(Taint, Timestamp)], tolerations: &Value, arrived: Timestamp) -> Option<i64> {
     let due = taints.iter().map(|(taint, since)| {
-        let start = since.as_second().max(created);
+        let start = since.as_second().max(arrived.as_second());
         let mut matching = tolerations.as_array().into_iter().flatten().filter(|t| tolerates(t, taint)).peekable();
         if matching.peek().is_none() {
             return Some(start);

@@ -1,7 +1,7 @@
 //! A model of the API for tests: maps for shelves, the deletion rules, a change log; and builders of objects.
 use super::feed::{Change, Feed, KindInfo, News, Objects, Source, Writer};
 use super::index::Index;
-use super::plan::{Action, Creation, Deletion, EventNote, Patch, Propagation};
+use super::plan::{Action, Creation, Deletion, EventNote, Patch, Propagation, Report};
 use super::runner::{Controller, Key};
 use super::world::View;
 use crate::protocol::light::{Light, node_light, pod_light, workload_light};
@@ -230,13 +230,23 @@ impl Model {
 
     pub fn apply(&self, action: &Action) -> Result<(), ApiError> {
         match action {
-            Action::Create(c) => self.created(c).map(drop),
-            Action::Delete(d) => self.deleted(d).map(drop),
+            Action::Create(c) => self.created(c).map(|entry| self.report(c.report.as_ref(), &entry)),
+            Action::Delete(d) => self.deleted(d).map(|entry| self.report(d.report.as_ref(), &entry)),
             Action::Patch(p) => self.patched(p).map(drop),
             Action::Event(note) => {
                 self.state().events.push(note.clone());
                 Ok(())
             }
+        }
+    }
+
+    /// The event of something that went well.
+    fn report(&self, report: Option<&Report>, entry: &Entry) {
+        let Some(Report { regarding, component, success: (reason, text), .. }) = report else { return };
+        let name = &*entry.key.name;
+        let message = if text.contains("{}") { text.replace("{}", name) } else { format!("{text}{name}") };
+        if !reason.is_empty() {
+            self.state().events.push(EventNote { regarding: regarding.clone(), kind: "Normal", reason, message, component });
         }
     }
 
@@ -382,7 +392,7 @@ impl<'a> Bench<'a> {
 }
 
 pub fn mk_rs(name: &str, replicas: i64, app: &str) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "namespace": "default"},
+    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "namespace": "default", "labels": {"app": app}},
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": app}},
             "template": {"metadata": {"labels": {"app": app}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
 }

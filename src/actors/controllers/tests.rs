@@ -188,7 +188,7 @@ fn garbage_knows_its_policies() {
 
 #[test]
 fn a_namespace_empties_pods_first() {
-    let (model, mut controller) = (Model::default(), Namespaces);
+    let (model, mut controller) = (Model::default(), Namespaces { remote: None });
     let mut bench = Bench::new(&model, &mut controller);
     let space = json!({"metadata": {"name": "default"}, "spec": {"finalizers": ["kubernetes"]}});
     let space = model.put("namespaces", space).key.clone();
@@ -228,7 +228,7 @@ fn a_namespace_gets_its_account_and_its_ca() {
 fn a_silent_node_loses_its_pods_in_time() {
     let model = Model::default();
     let heartbeats = Heartbeats::default();
-    let mut controller = NodeLifecycle::new(heartbeats.clone(), Some("10.244.0.0/16".parse().unwrap()), at(0));
+    let mut controller = NodeLifecycle::new(heartbeats.clone(), Some("10.244.0.0/16".parse().unwrap()), Box::new(|now| now));
     let mut bench = Bench::new(&model, &mut controller);
     let node = model.put("nodes", mk_node("n1", "1", "1Gi", 10)).key.clone();
     model.put("nodes", mk_node("n2", "1", "1Gi", 10));

@@ -96,6 +96,14 @@ struct Decision {
     warnings: Vec<String>,
 }
 
+impl Decision {
+    fn merge(&mut self, merges: bool) {
+        if let Step::Write(write) = &mut self.step {
+            write.merges = merges;
+        }
+    }
+}
+
 enum Step {
     Nothing(Arc<Entry>),
     Write(Box<Write>),
@@ -107,6 +115,8 @@ struct Write {
     held: Option<Arc<Entry>>,
     state: State,
     outcome: Outcome,
+    /// Written on whatever the commits of others have made of the status meanwhile; see [`super::Rules::amended`].
+    merges: bool,
     /// What happens in the same commit, or must hold in it.
     charges: Vec<Change>,
 }
@@ -205,6 +215,7 @@ impl KindActor {
                     self.settle(held, &removal.object, Outcome::Deleting)
                 };
                 let mut decision = self.charged(step, Operation::Delete, Part::Main, writer, Some(&removal.object), Some(&old))?;
+                decision.merge(self.kind.rules.amended && options.resource_version.is_none());
                 decision.warnings = warnings;
                 Ok(decision)
             }
@@ -226,6 +237,7 @@ impl KindActor {
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));
         let step = self.settle(held, &new, Outcome::Updated);
         let mut decision = self.charged(step, Operation::Update, edit.part, writer, Some(&new), Some(&old))?;
+        decision.merge(kind.rules.amended && edit.part == Part::Main && edit.is_unversioned());
         decision.warnings = warnings;
         Ok(decision)
     }
@@ -262,7 +274,7 @@ impl KindActor {
     }
 
     fn step(&self, held: Option<Arc<Entry>>, object: &Value, encoded: (Bytes, u32), outcome: Outcome) -> Step {
-        Step::Write(Box::new(Write { held, state: State::of(&self.kind, object, encoded), outcome, charges: Vec::new() }))
+        Step::Write(Box::new(Write { held, state: State::of(&self.kind, object, encoded), outcome, merges: false, charges: Vec::new() }))
     }
 
     /// Answers a write that changes nothing. When it rests on a state that is not durable yet, the answer waits for that.
@@ -290,7 +302,7 @@ impl KindActor {
     }
 
     fn submit(&mut self, write: Write, warnings: Vec<String>, reply: Reply) {
-        let Write { held, state, outcome, charges } = write;
+        let Write { held, state, outcome, merges, charges } = write;
         let key = state.key.clone();
         let token = self.committer.next_token();
         let mut changes = Vec::with_capacity(2 + charges.len());
@@ -304,8 +316,15 @@ impl KindActor {
             });
         }
         let deleted = outcome == Outcome::Deleted;
-        let op = if deleted { Op::Delete(state.draft()) } else { Op::Put(state.draft()) };
-        let expect = held.as_ref().map_or(Expect::Absent, |entry| Expect::Token(entry.token));
+        let op = match deleted {
+            true => Op::Delete(state.draft()),
+            false if merges => Op::Amend(stages::merging(self.kind.clone(), state.draft())),
+            false => Op::Put(state.draft()),
+        };
+        let expect = match &held {
+            Some(_) if merges => Expect::Any,
+            held => held.as_ref().map_or(Expect::Absent, |entry| Expect::Token(entry.token)),
+        };
         // The object comes first among the entries that the committer answers with.
         changes.push(Change { shelf: self.shelf.clone(), key: key.clone(), expect, op, token });
         changes.extend(charges);

@@ -59,6 +59,14 @@ pub trait Admission: Send + Sync {
     /// be it by a delete or by an update that takes the last finalizer.
     fn charges(&self, attributes: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<Change>, ApiError>;
 
+    /// Whether the user may create what an update or apply found missing: the request itself was authorized as an update.
+    ///
+    /// # Errors
+    /// 403 in upstream's words.
+    fn may_create(&self, _attributes: &Attributes<'_>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// Whether a webhook or a policy may have a say. Costs next to nothing when there are none.
     fn asks(&self, attributes: &Attributes<'_>) -> bool;
 

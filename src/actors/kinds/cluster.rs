@@ -2,8 +2,8 @@
 use super::actor::{attributes, decode_error};
 use super::tracking::Intent;
 use super::{
-    DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp, WriteRequest,
-    Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
+    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
+    WriteRequest, Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
 };
 use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
@@ -65,6 +65,11 @@ impl Kinds {
     /// Deletes an object, or marks it, on the server's own behalf.
     pub async fn delete(&self, served: &Served, key: ObjectKey, options: DeleteOptions, dry_run: bool) -> Result<Written, ApiError> {
         self.delete_as(served, key, options, &Writer { dry_run, ..self.server.clone() }).await
+    }
+
+    /// What stands between requests and the store, for requests that write nothing.
+    pub fn admission(&self) -> &dyn Admission {
+        &*self.admission
     }
 
     /// Creates an object from a decoded body; answers once it is durable.
@@ -148,9 +153,9 @@ impl Kinds {
                 _ => false,
             };
         let spare = creates.then(|| edit.clone());
-        let outcome =
-            if asks { self.edit_asking(served, edit, writer).await } else { self.write(served, WriteOp::Edit(edit), writer).await };
+        let outcome = if asks { self.edit_asking(served, edit, writer).await } else { self.edit_alone(served, edit, writer).await };
         let Some(edit) = spare.filter(|_| matches!(&outcome, Err(error) if error.code == 404)) else { return outcome };
+        self.admission.may_create(&attributes(&served.kind, Operation::Create, Part::Main, &edit.key, writer))?;
         match &edit.body {
             EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
                 let intent = Intent { config, force: *force, validation: *validation };
@@ -159,6 +164,21 @@ impl Kinds {
             EditBody::Update(body) => self.create_as(served, &edit.key.namespace, (**body).clone(), writer).await,
             _ => outcome,
         }
+    }
+
+    /// An edit that the kind's actor decides by itself. One that names no version is decided anew when the state that it was made
+    /// for never came to be.
+    async fn edit_alone(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+        if !edit.is_unversioned() {
+            return self.write(served, WriteOp::Edit(edit), writer).await;
+        }
+        for _ in 1..EDIT_TRIES {
+            match self.write(served, WriteOp::Edit(edit.clone()), writer).await {
+                Err(error) if error.is_modified() => {}
+                outcome => return outcome,
+            }
+        }
+        self.write(served, WriteOp::Edit(edit), writer).await
     }
 
     /// An edit that others have a say in: it is decided here, on the newest state, and written if that state still stands.

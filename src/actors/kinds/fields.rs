@@ -76,8 +76,3 @@ pub fn difference(old: &Value, new: &Value) -> String {
     }
     lines.join("\n")
 }
-
-/// Whether the object is about to be created: only stored ones have a version. For the rules that upstream has for creation alone.
-pub fn is_new(object: &Value) -> bool {
-    object["metadata"]["resourceVersion"].as_str().is_none_or(str::is_empty)
-}

@@ -95,9 +95,13 @@ pub struct Rules {
     /// The same for updates of `status`.
     pub update_status: fn(new: &mut Value, old: &Value),
     pub validate: fn(&Value) -> Vec<FieldError>,
+    /// Rules for new objects besides `validate`: stored ones may have come by before they were made.
+    pub validate_create: fn(&Value) -> Vec<FieldError>,
     pub validate_update: fn(new: &Value, old: &Value) -> Vec<FieldError>,
     /// Rules of the `status` subresource.
     pub validate_status: fn(new: &Value, old: &Value) -> Vec<FieldError>,
+    /// Rules of the `finalize` subresource.
+    pub validate_finalize: fn(&Value) -> Vec<FieldError>,
     pub light: fn(&Value) -> Light,
     /// Field selectors beyond `metadata.name` and `metadata.namespace`.
     pub fields: &'static [&'static str],
@@ -111,6 +115,8 @@ pub struct Rules {
     pub orphans_by_default: bool,
     /// PUT creates what is not there (Lease, Event, Node …).
     pub create_on_update: bool,
+    /// Commits of other kinds' objects change its status, too: what does not rest on a version is merged with that.
+    pub amended: bool,
     /// Advice for writers of a good object, sent as `Warning:` headers; `old` for an update.
     pub warnings: fn(new: &Value, old: Option<&Value>) -> Vec<String>,
 }
@@ -124,8 +130,10 @@ pub const PLAIN: Rules = Rules {
     update: |_, _| {},
     update_status: |_, _| {},
     validate: |_| Vec::new(),
+    validate_create: |_| Vec::new(),
     validate_update: |_, _| Vec::new(),
     validate_status: |_, _| Vec::new(),
+    validate_finalize: |_| Vec::new(),
     light: |_| Light::None,
     fields: &[],
     field: field_by_path,
@@ -133,6 +141,7 @@ pub const PLAIN: Rules = Rules {
     grace: |_| 0,
     orphans_by_default: false,
     create_on_update: false,
+    amended: false,
     warnings: |_, _| Vec::new(),
 };
 
@@ -227,7 +236,16 @@ impl Kind {
         }
     }
 
-    /// The findings about a new object.
+    /// The findings about an object that is to be created.
+    pub fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = self.validate(object);
+        if matches!(self.body, Body::Typed(_) | Body::Legacy(..)) {
+            errors.extend((self.rules.validate_create)(object));
+        }
+        errors
+    }
+
+    /// The findings about an object, new or not.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         match &self.body {
             Body::Typed(_) | Body::Legacy(..) => (self.rules.validate)(object),

@@ -12,9 +12,11 @@ pub(crate) mod batch;
 pub mod certificates;
 mod cluster;
 mod columns;
+mod connect;
 mod coordination;
 mod core;
 pub mod custom;
+pub mod decision;
 mod discovery;
 mod dynamic_resources;
 mod events;
@@ -58,6 +60,9 @@ pub use prepare::{begin_create, prepare_create, prepare_update};
 pub use scale::{scale_of, set_replicas};
 pub use stages::proposed;
 pub use table::{Kinds, Launch, Served};
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use tracking::created as track_create;
 pub use write::{DeleteOptions, Edit, EditBody, FieldValidation, Outcome, Part, Patch, Propagation, WriteOp, WriteRequest, Written};
 
 /// Every kind that is built in, in the order of discovery. A new kind is a file and a line in its group's folder.

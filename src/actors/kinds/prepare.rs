@@ -49,7 +49,7 @@ pub fn prepare_create(kind: &Kind, mut object: Value, now: &str, uid: &str, rand
     }
     (kind.rules.create)(&mut object);
     let mut errors = validation::object_meta(&object, kind.resource.namespaced, kind.rules.name);
-    errors.extend(kind.validate(&object));
+    errors.extend(kind.validate_create(&object));
     refuse(kind, &object, &errors)?;
     Ok(object)
 }
@@ -105,8 +105,11 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     if matches!(part, Part::Main | Part::Scale) {
         errors.extend(kind.validate_update(&new, old));
     }
-    if matches!(part, Part::EphemeralContainers | Part::Resize) {
+    if matches!(part, Part::EphemeralContainers | Part::Resize | Part::Finalize) {
         errors.extend(kind.validate(&new));
+    }
+    if part == Part::Finalize {
+        errors.extend((kind.rules.validate_finalize)(&new));
     }
     if part == Part::Status {
         errors.extend(kind.validate_status(&new, old));

@@ -2,10 +2,13 @@
 use super::actor::decode_error;
 use super::tracking::{self, Intent};
 use super::{Edit, EditBody, FieldValidation, Kind, Part, Patch, Writer, scale_of};
+use crate::protocol::codec;
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::patch::{self, PatchError};
 use crate::protocol::status::ApiError;
+use crate::storage::{Amendment, Draft};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What an edit wants `old` to be: patched, decoded, defaulted and with its fields' managers recorded, not yet admitted. With it what
 /// nobody knew in the patch.
@@ -63,4 +66,24 @@ fn patch_error(kind: &Kind, old: &Value, error: PatchError) -> ApiError {
         (details.group, details.kind, details.name) = (kind.resource.group.into(), kind.resource.kind.into(), name.into());
     }
     error
+}
+
+/// The amendment that writes a state with the status that the object has by then.
+pub(super) fn merging(kind: Arc<Kind>, draft: Draft) -> Arc<Amendment> {
+    Arc::new(move |newest| {
+        if newest.meta.uid != draft.meta.uid {
+            return Err(ApiError::modified(kind.resource.group, kind.resource.plural, &newest.key.name));
+        }
+        let Ok(mut object) = serde_json::from_slice::<Value>(&draft.body) else { return Ok(Some(draft.clone())) };
+        let mut newest = newest.parse();
+        if let Some(members) = object.as_object_mut() {
+            match newest.get_mut("status").map(Value::take) {
+                Some(status) => members.insert("status".into(), status),
+                None => members.remove("status"),
+            };
+        }
+        let (body, splice) = codec::encode(&object);
+        let (_, meta) = codec::meta_of(&object);
+        Ok(Some(Draft { body, splice, meta, light: draft.light.clone() }))
+    })
 }

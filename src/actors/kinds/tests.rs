@@ -272,6 +272,22 @@ fn a_namespace_ends_in_steps() {
     assert_eq!(kept["spec"]["finalizers"], json!(["kubernetes"]));
     let done = update("Namespace", Part::Finalize, &space, |o| o["spec"]["finalizers"] = json!([])).expect("a good update");
     assert!(remove::complete(kind("Namespace"), &done));
+    let bad = findings(update("Namespace", Part::Finalize, &space, |o| o["spec"]["finalizers"] = json!(["kubernetes", "mine"])));
+    assert_eq!(bad, ["spec.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"]);
+}
+
+#[test]
+fn a_volumes_change_of_phase_is_noted() {
+    let source = json!({ "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/x" } });
+    let volume = stored("PersistentVolume", json!({ "metadata": { "name": "v" }, "spec": source }));
+    let noted = |change: &dyn Fn(&mut Value)| {
+        let next = update("PersistentVolume", Part::Status, &volume, |o| change(o)).expect("a good update");
+        next["status"]["lastPhaseTransitionTime"].clone()
+    };
+    assert_eq!(noted(&|o| o["status"]["message"] = "m".into()), NOW);
+    assert_ne!(noted(&|o| o["status"]["phase"] = "Available".into()), NOW);
+    let own = |o: &mut Value| o["status"] = json!({ "phase": "Bound", "lastPhaseTransitionTime": "2020-01-01T00:00:00Z" });
+    assert_eq!(noted(&own), "2020-01-01T00:00:00Z");
 }
 
 #[test]

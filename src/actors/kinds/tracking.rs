@@ -2,6 +2,7 @@
 use super::actor::decode_error;
 use super::{FieldValidation, Kind, Part, Writer};
 use crate::protocol::apply::{self, Config, Record, Reset, Rules, Schema, managed};
+use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ fn with<T>(kind: &Kind, part: Part, writer: &Writer, act: impl FnOnce(&Rules<'_>
 }
 
 /// Records who set the fields of a new object, which is defaulted and not yet admitted.
-pub(super) fn created(kind: &Kind, object: &mut Value, writer: &Writer) {
+pub(crate) fn created(kind: &Kind, object: &mut Value, writer: &Writer) {
     with(kind, Part::Main, writer, |rules, writer| apply::track(rules, None, object, writer));
 }
 
@@ -89,15 +90,16 @@ pub(super) fn applied(
 ) -> Result<(Value, Option<Record>, Vec<String>), ApiError> {
     let config = &complete(kind, part, intent.config, old)?;
     let checked = kind.check_value(config).map_err(|e| decode_error(&e))?;
+    let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
+    let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
+    let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
+    let outcome = outcome.map_err(|error| error.to_api_error())?;
+    // What no schema declares was refused above, whatever was asked for; here is what the schema of fields and owners does not see.
     if intent.validation == FieldValidation::Strict
         && let Some(error) = kind.strict_error(&checked)
     {
         return Err(decode_error(&error));
     }
-    let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
-    let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
-    let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
-    let outcome = outcome.map_err(|error| error.to_api_error())?;
     let mut object = kind.check_value(&outcome.object).map_err(|e| decode_error(&e))?.value;
     kind.default(&mut object);
     let Some(old) = old else { return Ok((object, Some(outcome.record), warnings)) };
@@ -110,6 +112,7 @@ fn complete(kind: &Kind, part: Part, config: &Value, old: Option<&Value>) -> Res
     if part != Part::Scale {
         return Ok(config.clone());
     }
+    SCALE.check_value(config).map_err(|e| decode_error(&e))?;
     let resource = &kind.resource;
     let old = old.unwrap_or(&Value::Null);
     let mut whole = json!({ "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": { "name": old["metadata"]["name"] } });

@@ -41,6 +41,22 @@ pub struct Edit {
     pub body: EditBody,
 }
 
+impl Edit {
+    /// Whether it is meant for whatever state the object is in.
+    pub fn is_unversioned(&self) -> bool {
+        let silent = |object: &Value| object["metadata"]["resourceVersion"].as_str().is_none_or(|v| matches!(v, "" | "0"));
+        match &self.body {
+            EditBody::Update(body) | EditBody::Tracked(body) => silent(body),
+            EditBody::Patch { patch: Patch::Merge(patch) | Patch::Strategic(patch), .. } => silent(patch),
+            EditBody::Patch { patch: Patch::Apply { config, .. }, .. } => silent(config),
+            EditBody::Patch { patch: Patch::Json(operations), .. } => {
+                let about = |o: &Value| o["path"].as_str().is_some_and(|p| p.starts_with("/metadata/resourceVersion"));
+                !operations.as_array().into_iter().flatten().any(about)
+            }
+        }
+    }
+}
+
 /// What an edit brings.
 #[derive(Clone, Debug)]
 pub enum EditBody {

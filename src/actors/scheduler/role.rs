@@ -14,6 +14,7 @@ use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time::rfc3339;
+use crate::storage::decisions::{self, Deed, Subject, Verb};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -147,8 +148,9 @@ impl Scheduler {
             match decide(&pod, &self.cluster, &mut self.search) {
                 Decision::Node { slot, score, feasible } => {
                     let Some(node) = self.cluster.nodes().get(slot).map(|n| n.name.clone()) else { continue };
-                    scope.decided(format!("{} → {node}: score {score}, best of {feasible}", pod.key));
-                    self.bind(pod, node, scope);
+                    let why = format!("{node}: score {score}, best of {feasible}");
+                    scope.decided(format!("{} → {why}", pod.key));
+                    self.bind(pod, node, why, scope);
                 }
                 Decision::Unschedulable { message, waits_for_room } => {
                     scope.decided(format!("{}: {message}", pod.key));
@@ -167,14 +169,15 @@ impl Scheduler {
         }
     }
 
-    fn bind(&mut self, pod: PodInfo, node: Arc<str>, scope: &Scope<'_, Self>) {
+    fn bind(&mut self, pod: PodInfo, node: Arc<str>, why: String, scope: &Scope<'_, Self>) {
         self.cluster.place(&pod.key, &pod.uid, &node, pod.demand.clone());
         self.binding.insert(pod.key.clone(), (pod.uid.clone(), node.clone(), pod.demand.clone()));
         self.busy += 1;
-        let (writer, life) = (self.writer.clone(), self.life);
+        let (writer, life, by) = (self.writer.clone(), self.life, self.name.clone());
         scope.run(async move {
             let result = writer.bind(&pod.key, &pod.uid, &node).await.map(drop);
             if result.is_ok() {
+                writer.decided(placed(by, &pod, &node, why));
                 let message = format!("Successfully assigned {} to {node}", pod.key);
                 record(&*writer, &pod, "Normal", "Scheduled", message).await;
             }
@@ -190,6 +193,7 @@ impl Scheduler {
         }
         self.busy += 1;
         let (writer, life, source) = (self.writer.clone(), self.life, self.source.clone());
+        writer.decided(refused(self.name.clone(), &pod, message.clone()));
         scope.run(async move {
             record(&*writer, &pod, "Warning", "FailedScheduling", message.clone()).await;
             let current = source.get("pods", &pod.key).filter(|e| e.meta.uid == pod.uid);
@@ -260,6 +264,20 @@ impl Role for Scheduler {
         }
         self.work(scope);
     }
+}
+
+/// A line of the causal log: where a pod went. The pod itself was the cause.
+fn placed(by: Arc<str>, pod: &PodInfo, node: &str, why: String) -> decisions::Decision {
+    let about = Subject::new("pods", &pod.key);
+    let node = Subject { shelf: "nodes".into(), namespace: "".into(), name: node.into() };
+    let deeds = vec![Deed { verb: Verb::Bind, object: about.clone() }, Deed { verb: Verb::Bind, object: node }];
+    decisions::Decision { at: crate::protocol::time::now().as_millisecond(), by, about, why, cause: None, deeds, failure: None }
+}
+
+/// Another: why it has to wait.
+fn refused(by: Arc<str>, pod: &PodInfo, message: String) -> decisions::Decision {
+    let (at, about) = (crate::protocol::time::now().as_millisecond(), Subject::new("pods", &pod.key));
+    decisions::Decision { at, by, about, why: message, cause: None, deeds: Vec::new(), failure: Some("Unschedulable".into()) }
 }
 
 async fn record(writer: &dyn Writer, pod: &PodInfo, kind: &'static str, reason: &'static str, message: String) {

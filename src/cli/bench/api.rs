@@ -1,8 +1,8 @@
 //! `impresario bench api`: what the API does per second, over ConfigMaps.
-use super::client::{Call, Client, ClientError};
-use super::report::{Phase, Report};
+use super::client::{Call, Client, ClientError, Protocol};
+use super::report::{Measured, Phase, Report};
 use super::site::Site;
-use super::timing::{Latencies, cpu_time};
+use super::timing::CpuClock;
 use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,10 @@ pub struct ApiBench {
     /// Connections that work at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
-    /// ConfigMaps to create, get, patch and delete.
+    /// What the connections speak; objects are got over both in any case.
+    #[arg(long, value_enum, default_value_t)]
+    protocol: Protocol,
+    /// ConfigMaps to create, get, patch, apply and delete.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     objects: u32,
     /// Bytes of data in each.
@@ -36,11 +39,23 @@ pub struct ApiBench {
 #[derive(Clone, Copy, PartialEq)]
 enum Operation {
     Create,
-    Get,
+    Get(Protocol),
     List,
     Patch,
+    Apply,
     Delete,
 }
+
+/// What is measured, in this order.
+const OPERATIONS: [Operation; 7] = [
+    Operation::Create,
+    Operation::Get(Protocol::Http1),
+    Operation::Get(Protocol::Http2),
+    Operation::List,
+    Operation::Patch,
+    Operation::Apply,
+    Operation::Delete,
+];
 
 /// What all workers of a phase share.
 struct Plan {
@@ -51,14 +66,6 @@ struct Plan {
     next: AtomicUsize,
 }
 
-/// What one worker, or all of them, measured.
-#[derive(Default)]
-struct Measured {
-    latencies: Latencies,
-    errors: usize,
-    first_error: Option<ClientError>,
-}
-
 impl ApiBench {
     pub async fn run(self) -> Outcome {
         let site = Site::open(&self.common).await?;
@@ -67,9 +74,10 @@ impl ApiBench {
     }
 
     async fn measure(&self, site: &Site) -> Result<Report<ApiBench>, CliError> {
-        let mut clients = site.connections(self.connections.into()).await?;
+        let mut clients = site.connections(self.connections.into(), self.protocol).await?;
+        let mut others = site.connections(self.connections.into(), self.protocol.other()).await?;
         let mut phases = Vec::new();
-        for operation in [Operation::Create, Operation::Get, Operation::List, Operation::Patch, Operation::Delete] {
+        for operation in OPERATIONS {
             let total = if operation == Operation::List { self.pages } else { self.objects };
             let plan = Arc::new(Plan {
                 operation,
@@ -78,28 +86,23 @@ impl ApiBench {
                 total: total as usize,
                 next: AtomicUsize::new(0),
             });
-            phases.push(phase(&mut clients, plan, self.common.pid).await?);
+            let over = if matches!(operation, Operation::Get(protocol) if protocol != self.protocol) { &mut others } else { &mut clients };
+            phases.push(phase(over, plan, self.common.pid).await?);
         }
         Ok(Report::new("api", site, self.clone(), phases))
     }
 }
 
 async fn phase(clients: &mut Vec<Client>, plan: Arc<Plan>, pid: Option<u32>) -> Result<Phase, CliError> {
-    let cpu = || pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
-    let (cpu_before, begun) = (cpu()?, Instant::now());
+    let (cpu, begun) = (CpuClock::start(pid)?, Instant::now());
     let workers: Vec<_> = clients.drain(..).map(|client| tokio::spawn(work(client, plan.clone()))).collect();
     let mut all = Measured::default();
     for worker in workers {
         let (client, measured) = worker.await.map_err(CliError::failed)?;
         clients.push(client);
-        all.latencies.merge(measured.latencies);
-        all.errors += measured.errors;
-        all.first_error = all.first_error.or(measured.first_error);
+        all.merge(measured);
     }
-    let (seconds, cpu_after) = (begun.elapsed().as_secs_f64(), cpu()?);
-    let cpu = cpu_before.zip(cpu_after).map(|(before, after)| after.saturating_sub(before));
-    let phase = Phase::of(plan.operation.name(), seconds, all.latencies, cpu);
-    Ok(phase.with_errors(all.errors, all.first_error.map(|e| e.to_string())))
+    Ok(Phase::new(plan.operation.name(), all, begun.elapsed(), cpu.stop()?))
 }
 
 async fn work(mut client: Client, plan: Arc<Plan>) -> (Client, Measured) {
@@ -119,11 +122,10 @@ async fn work(mut client: Client, plan: Arc<Plan>) -> (Client, Measured) {
                 }
             }
             Err(error) => {
-                measured.errors += 1;
                 position.clear();
                 // Without a server, every further request would only wait for its time limit.
                 let hopeless = matches!(error, ClientError::Unreachable(..) | ClientError::Timeout);
-                measured.first_error.get_or_insert(error);
+                measured.error(&error);
                 if hopeless {
                     return (client, measured);
                 }
@@ -133,7 +135,7 @@ async fn work(mut client: Client, plan: Arc<Plan>) -> (Client, Measured) {
 }
 
 /// The continue token of a list; empty at the end.
-fn next_page(body: &[u8]) -> String {
+pub(super) fn next_page(body: &[u8]) -> String {
     #[derive(Default, Deserialize)]
     struct Meta {
         #[serde(default, rename = "continue")]
@@ -156,10 +158,15 @@ impl Plan {
                 let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "payload": self.payload } });
                 Call::post(all, body.to_string())
             }
-            Operation::Get => Call::get(one()),
+            Operation::Get(_) => Call::get(one()),
             Operation::List if position.is_empty() => Call::get(format!("{all}?limit={PAGE}")),
             Operation::List => Call::get(format!("{all}?limit={PAGE}&continue={}", escaped(position))),
             Operation::Patch => Call::merge_patch(one(), json!({ "data": { "round": number.to_string() } }).to_string()),
+            Operation::Apply => {
+                let metadata = json!({ "name": format!("bench-{number}") });
+                let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "applied": number.to_string() } });
+                Call::apply(format!("{}?fieldManager=bench", one()), body.to_string())
+            }
             Operation::Delete => Call::delete(one()),
         }
     }
@@ -174,9 +181,11 @@ impl Operation {
     fn name(self) -> &'static str {
         match self {
             Operation::Create => "create",
-            Operation::Get => "get",
+            Operation::Get(Protocol::Http1) => "get",
+            Operation::Get(Protocol::Http2) => "get (h2)",
             Operation::List => "list (page)",
             Operation::Patch => "patch",
+            Operation::Apply => "apply",
             Operation::Delete => "delete",
         }
     }

@@ -1,13 +1,13 @@
-//! One keep-alive HTTP/1.1 connection to the API.
+//! One kept connection to the API, over HTTP/1.1 or HTTP/2.
 use super::kubeconfig::Access;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use serde::Deserialize;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,9 +20,31 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// Bytes that the server may send ahead, per HTTP/2 stream and per connection: a reader that keeps up is never waited for.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    #[default]
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    pub fn other(self) -> Protocol {
+        match self {
+            Protocol::Http1 => Protocol::Http2,
+            Protocol::Http2 => Protocol::Http1,
+        }
+    }
+}
+
 /// Why a request has no good answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub(in crate::cli) enum ClientError {
     #[error("cannot reach {0}: {1}; is the server running, and is this its kubeconfig?")]
     Unreachable(String, String),
     #[error("no secure connection to {0}: {1}")]
@@ -37,7 +59,7 @@ pub(super) enum ClientError {
 }
 
 /// A request to make.
-pub(super) struct Call {
+pub(in crate::cli) struct Call {
     pub method: Method,
     pub path: String,
     pub content_type: &'static str,
@@ -57,28 +79,66 @@ impl Call {
         Call { method: Method::PATCH, path: path.into(), content_type: "application/merge-patch+json", body: body.into() }
     }
 
+    pub fn put(path: impl Into<String>, body: impl Into<Bytes>) -> Call {
+        Call { method: Method::PUT, path: path.into(), content_type: "application/json", body: body.into() }
+    }
+
+    /// A server-side apply; JSON is YAML too.
+    pub fn apply(path: impl Into<String>, body: impl Into<Bytes>) -> Call {
+        Call { method: Method::PATCH, path: path.into(), content_type: "application/apply-patch+yaml", body: body.into() }
+    }
+
     pub fn delete(path: impl Into<String>) -> Call {
         Call { method: Method::DELETE, path: path.into(), content_type: "", body: Bytes::new() }
     }
 }
 
 /// A connection that is made when needed and kept.
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     access: Arc<Access>,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    protocol: Protocol,
+    sender: Option<Sender>,
+}
+
+/// The sending end of a connection. That of HTTP/2 can be shared.
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Sender {
+    fn is_open(&self) -> bool {
+        match self {
+            Sender::One(sender) => !sender.is_closed(),
+            Sender::Two(sender) => !sender.is_closed(),
+        }
+    }
 }
 
 impl Client {
     pub fn new(access: Arc<Access>) -> Client {
-        Client { access, sender: None }
+        Client::speaking(access, Protocol::Http1)
+    }
+
+    pub fn speaking(access: Arc<Access>, protocol: Protocol) -> Client {
+        Client { access, protocol, sender: None }
+    }
+
+    /// Another client: over HTTP/2 on the same connection, otherwise on one of its own.
+    pub fn sibling(&self) -> Client {
+        let sender = match &self.sender {
+            Some(Sender::Two(sender)) => Some(Sender::Two(sender.clone())),
+            _ => None,
+        };
+        Client { access: self.access.clone(), protocol: self.protocol, sender }
     }
 
     /// Makes the connection now, so that it isn't part of what is measured.
     pub async fn connect(&mut self) -> Result<(), ClientError> {
-        if self.sender.as_ref().is_some_and(|sender| !sender.is_closed()) {
+        if self.sender.as_ref().is_some_and(Sender::is_open) {
             return Ok(());
         }
-        let connecting = connect(&self.access);
+        let connecting = connect(&self.access, self.protocol);
         let late = |_| ClientError::Unreachable(self.access.server.clone(), "it does not answer in time".into());
         self.sender = Some(timeout(CONNECT, connecting).await.map_err(late)??);
         Ok(())
@@ -117,8 +177,6 @@ impl Client {
         let access = &self.access;
         let mut request = Request::builder()
             .method(call.method)
-            .uri(format!("{}{}", access.prefix, call.path))
-            .header(HOST, &access.authority)
             .header(USER_AGENT, concat!("impresario-bench/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, "application/json");
         if !call.content_type.is_empty() {
@@ -127,10 +185,21 @@ impl Client {
         if let Some(authorization) = &access.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request.body(Full::new(call.body)).map_err(broken)?;
-        let sender = self.sender.as_mut().ok_or_else(|| ClientError::Broken("not connected".into()))?;
-        sender.ready().await.map_err(broken)?;
-        sender.send_request(request).await.map_err(broken)
+        let path = format!("{}{}", access.prefix, call.path);
+        let body = Full::new(call.body);
+        match self.sender.as_mut().ok_or_else(|| ClientError::Broken("not connected".into()))? {
+            Sender::One(sender) => {
+                let request = request.uri(path).header(HOST, &access.authority).body(body).map_err(broken)?;
+                sender.ready().await.map_err(broken)?;
+                sender.send_request(request).await.map_err(broken)
+            }
+            Sender::Two(sender) => {
+                let scheme = if access.tls.is_some() { "https" } else { "http" };
+                let request = request.uri(format!("{scheme}://{}{path}", access.authority)).body(body).map_err(broken)?;
+                sender.ready().await.map_err(broken)?;
+                sender.send_request(request).await.map_err(broken)
+            }
+        }
     }
 }
 
@@ -149,24 +218,38 @@ fn refusal(code: u16, body: &[u8]) -> ClientError {
     ClientError::Refused(code, status.map_or_else(plain, |s| s.message))
 }
 
-async fn connect(access: &Access) -> Result<SendRequest<Full<Bytes>>, ClientError> {
+async fn connect(access: &Access, protocol: Protocol) -> Result<Sender, ClientError> {
     let unreachable = |e: std::io::Error| ClientError::Unreachable(access.server.clone(), e.to_string());
     let socket = TcpStream::connect((access.host.as_str(), access.port)).await.map_err(unreachable)?;
     socket.set_nodelay(true).map_err(unreachable)?;
     match &access.tls {
-        None => speak(socket).await,
+        None => speak(socket, protocol).await,
         Some((config, name)) => {
-            let secure = TlsConnector::from(config.clone()).connect(name.clone(), socket).await;
-            speak(secure.map_err(|e| ClientError::Tls(access.server.clone(), e.to_string()))?).await
+            let mut config = config.clone();
+            if protocol == Protocol::Http2 {
+                Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec()];
+            }
+            let secure = TlsConnector::from(config).connect(name.clone(), socket).await;
+            speak(secure.map_err(|e| ClientError::Tls(access.server.clone(), e.to_string()))?, protocol).await
         }
     }
 }
 
-async fn speak<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // Ends with the connection; what goes wrong is told by the request under way.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+/// The connection ends with its senders; what goes wrong is told by the request under way.
+async fn speak<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T, protocol: Protocol) -> Result<Sender, ClientError> {
+    let stream = TokioIo::new(stream);
+    match protocol {
+        Protocol::Http1 => {
+            let (sender, connection) = http1::handshake(stream).await.map_err(broken)?;
+            tokio::spawn(async move { drop(connection.await) });
+            Ok(Sender::One(sender))
+        }
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+            let (sender, connection) = builder.handshake(stream).await.map_err(broken)?;
+            tokio::spawn(async move { drop(connection.await) });
+            Ok(Sender::Two(sender))
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! `impresario bench deploy`: how long a Deployment takes from its creation to all replicas being ready, and to their being gone.
-use super::client::Call;
+use super::client::{Call, Protocol};
 use super::pods::await_account;
-use super::report::{Phase, Report};
+use super::report::{Measured, Phase, Report};
 use super::simulated::Nodes;
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::{CliError, Load, Outcome, watch};
+use super::{CliError, Load, Outcome, pod_watch};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,11 +48,11 @@ impl DeployBench {
 
     async fn measure(&self, site: &Site) -> Result<Report<Value>, CliError> {
         let _fleet = self.nodes.ready(site).await?;
-        let mut clients = site.connections(2).await?;
+        let mut clients = site.connections(2, Protocol::Http1).await?;
         let (Some(watcher), Some(mut client)) = (clients.pop(), clients.pop()) else { return Err(CliError::failed("no connection")) };
         await_account(&mut client, &site.namespace).await?;
         let path = format!("/apis/apps/v1/namespaces/{}/deployments", site.namespace);
-        let watched = watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await;
+        let watched = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await;
         let mut seen = watched.map_err(CliError::failed)?;
         let cpu = || self.common.pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
         let (mut up, mut down) = (Tally::default(), Tally::default());
@@ -127,7 +127,8 @@ impl Tally {
     }
 
     fn phase(self, operation: String) -> Phase {
-        Phase::of(operation, self.busy.as_secs_f64(), self.latencies, self.cpu)
+        let measured = Measured { latencies: self.latencies, ..Measured::default() };
+        Phase::new(&operation, measured, self.busy, self.cpu)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Why a kubeconfig cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum KubeconfigError {
+pub(in crate::cli) enum KubeconfigError {
     #[error("cannot read the kubeconfig {0}: {1}")]
     Read(PathBuf, std::io::Error),
     #[error("{0} is not a kubeconfig: {1}")]
@@ -22,7 +22,7 @@ pub(super) enum KubeconfigError {
 }
 
 /// How to reach a cluster, and as whom.
-pub(super) struct Access {
+pub(in crate::cli) struct Access {
     /// As written: `https://10.0.0.1:6443`.
     pub server: String,
     pub host: String,
@@ -105,7 +105,12 @@ impl Access {
     /// Reads a kubeconfig's current context.
     pub fn load(path: &Path) -> Result<Access, KubeconfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| KubeconfigError::Read(path.into(), e))?;
-        let file: File = serde_yaml::from_str(&text).map_err(|e| KubeconfigError::Parse(path.into(), e))?;
+        Access::parse(&text, path)
+    }
+
+    /// The text of a kubeconfig; `path` is for messages and for the files that it names.
+    pub fn parse(text: &str, path: &Path) -> Result<Access, KubeconfigError> {
+        let file: File = serde_yaml::from_str(text).map_err(|e| KubeconfigError::Parse(path.into(), e))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         access(&file, folder).map_err(|why| KubeconfigError::Unusable(path.into(), why))
     }

@@ -1,9 +1,12 @@
 //! `impresario bench`: load on a Kubernetes API, measured from outside. It speaks the public API only, through a
 //! kubeconfig, so that the same command can be pointed at any Kubernetes.
 mod api;
-mod client;
+mod audience;
+pub(super) mod client;
 mod deploy;
-mod kubeconfig;
+pub(super) mod kubeconfig;
+mod objects;
+mod pod_watch;
 mod pods;
 mod report;
 mod schedule;
@@ -13,6 +16,12 @@ mod site;
 mod tests;
 mod timing;
 mod watch;
+
+/// Whether the text is a kubeconfig, and if not, why: what the fuzz targets reach.
+#[cfg(test)]
+pub(crate) fn parse_kubeconfig(text: &str) -> Result<(), String> {
+    Access::parse(text, std::path::Path::new("/nowhere/config")).map(|_| ()).map_err(|e| e.to_string())
+}
 
 use super::{CliError, Outcome};
 use clap::{Args, Subcommand};
@@ -31,6 +40,10 @@ pub struct Bench {
 enum What {
     /// Create, get, list, patch and delete ConfigMaps over many connections.
     Api(api::ApiBench),
+    /// Events to many watchers while writers write: how many arrive, and how soon.
+    Watch(watch::WatchBench),
+    /// Many objects: what they take of the server's memory, and how long lists and a restart take.
+    Objects(objects::ObjectBench),
     /// From creating a pod to its phase Running: one after the other, then many at once.
     Pods(pods::PodBench),
     /// From creating many pods to each having a node.
@@ -66,6 +79,8 @@ impl Bench {
         runtime.block_on(async {
             match self.what {
                 What::Api(bench) => bench.run().await,
+                What::Watch(bench) => bench.run().await,
+                What::Objects(bench) => bench.run().await,
                 What::Pods(bench) => bench.run().await,
                 What::Schedule(bench) => bench.run().await,
                 What::Deploy(bench) => bench.run().await,

@@ -1,9 +1,9 @@
 //! `impresario bench pods`: how long a pod takes from its creation to `Running`, as a client sees it.
-use super::client::{Call, Client, ClientError};
+use super::client::{Call, Client, ClientError, Protocol};
 use super::report::{Phase, Report};
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::watch::{self, Became, Seen};
+use super::pod_watch::{self, Became, Seen};
 use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::Serialize;
@@ -67,12 +67,12 @@ impl PodBench {
     }
 
     async fn measure(&self, site: &Site) -> Result<Report<PodBench>, CliError> {
-        let mut clients = site.connections(CONNECTIONS.into()).await?;
+        let mut clients = site.connections(CONNECTIONS.into(), Protocol::Http1).await?;
         let watcher = clients.pop().ok_or_else(|| CliError::failed("no connection"))?;
         if let Some(client) = clients.first_mut() {
             await_account(client, &site.namespace).await?;
         }
-        let seen = watch::pods(watcher, &site.namespace).await.map_err(CliError::failed)?;
+        let seen = pod_watch::pods(watcher, &site.namespace).await.map_err(CliError::failed)?;
         let mut run = Run { bench: self, namespace: site.namespace.clone(), seen, clients };
         let mut phases = Vec::new();
         let mut one_by_one = Series::default();
@@ -210,15 +210,42 @@ impl Series {
         good
     }
 
-    fn phases(self, name: &str, cpu_known: bool) -> Vec<Phase> {
+    fn phases(mut self, name: &str, cpu_known: bool) -> Vec<Phase> {
+        let count = self.starts.len();
+        let cpu = cpu_known.then(|| self.cpu.as_secs_f64() * 1000.0 / count.max(1) as f64);
+        let seconds = self.busy.as_secs_f64();
         let mut phases = Vec::new();
-        if self.starts.len() > 0 || self.errors > 0 {
-            let started = Phase::of(format!("start, {name}"), self.busy.as_secs_f64(), self.starts, cpu_known.then_some(self.cpu));
-            phases.push(started.with_errors(self.errors, self.first_error));
+        if count > 0 || self.errors > 0 {
+            phases.push(Phase {
+                operation: format!("start, {name}"),
+                count,
+                errors: self.errors,
+                seconds,
+                rate: count as f64 / seconds.max(1e-9),
+                latency: self.starts.spread(),
+                server_cpu_ms: cpu,
+                server_cpu_seconds: cpu_known.then(|| self.cpu.as_secs_f64()),
+                bytes: None,
+                first_error: self.first_error.take(),
+            });
         }
-        if self.removals.len() > 0 {
+        let latency = self.removals.spread();
+        let removed = self.removals.len();
+        if removed > 0 {
             // Removals overlap only in the burst; their rate says nothing, their spread does.
-            phases.push(Phase { rate: 0.0, ..Phase::of(format!("removal, {name}"), 0.0, self.removals, None) });
+            let operation = format!("removal, {name}");
+            phases.push(Phase {
+                operation,
+                count: removed,
+                errors: 0,
+                seconds: 0.0,
+                rate: 0.0,
+                latency,
+                server_cpu_ms: None,
+                server_cpu_seconds: None,
+                bytes: None,
+                first_error: None,
+            });
         }
         phases
     }

@@ -1,11 +1,11 @@
 //! `impresario bench schedule`: how fast many pods get their nodes, as a client sees it.
-use super::client::{Call, Client, ClientError};
+use super::client::{Call, Client, ClientError, Protocol};
 use super::pods::await_account;
-use super::report::{Phase, Report};
+use super::report::{Measured, Phase, Report};
 use super::simulated::Nodes;
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::{CliError, Load, Outcome, watch};
+use super::{CliError, Load, Outcome, pod_watch};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,13 +61,13 @@ impl ScheduleBench {
 
     async fn measure(&self, site: &Site) -> Result<Report<Value>, CliError> {
         let _fleet = self.nodes.ready(site).await?;
-        let mut clients = site.connections(self.connections.saturating_add(1).into()).await?;
+        let mut clients = site.connections(self.connections.saturating_add(1).into(), Protocol::Http1).await?;
         let watcher = clients.pop().ok_or_else(|| CliError::failed("no connection"))?;
         if let Some(client) = clients.first_mut() {
             await_account(client, &site.namespace).await?;
         }
         let path = format!("/api/v1/namespaces/{}/pods", site.namespace);
-        let seen = watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await.map_err(CliError::failed)?;
+        let seen = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await.map_err(CliError::failed)?;
         let cpu = || self.common.pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
         let (before, begun) = (cpu()?, Instant::now());
         let creating = tokio::spawn(create(clients, path, Arc::new(self.bodies())));
@@ -183,20 +183,22 @@ impl Followed {
             (self.wanted.saturating_sub(of.len()), example.map(|pod| format!("pod {pod} {what}")))
         };
         let mut phases = Vec::new();
-        let (errors, why) = missing(&self.bound, "has no node");
-        let (latencies, seconds) = measured(&self.bound, created, begun);
-        phases.push(Phase::of("created to bound", seconds, latencies, spent(self.cpu_bound)).with_errors(errors, why));
+        let (errors, first_error) = missing(&self.bound, "has no node");
+        let (latencies, elapsed) = since(&self.bound, created, begun);
+        let measured = Measured { latencies, errors, first_error };
+        phases.push(Phase::new("created to bound", measured, elapsed, spent(self.cpu_bound)));
         if self.until_running {
-            let (errors, why) = missing(&self.running, "does not run");
-            let (latencies, seconds) = measured(&self.running, created, begun);
-            phases.push(Phase::of("created to running", seconds, latencies, spent(self.cpu_running)).with_errors(errors, why));
+            let (errors, first_error) = missing(&self.running, "does not run");
+            let (latencies, elapsed) = since(&self.running, created, begun);
+            let measured = Measured { latencies, errors, first_error };
+            phases.push(Phase::new("created to running", measured, elapsed, spent(self.cpu_running)));
         }
         phases
     }
 }
 
 /// From each pod's creation, and from the first creation to the last event.
-fn measured(seen: &HashMap<String, Instant>, created: &HashMap<String, Instant>, begun: Instant) -> (Latencies, f64) {
+fn since(seen: &HashMap<String, Instant>, created: &HashMap<String, Instant>, begun: Instant) -> (Latencies, Duration) {
     let mut latencies = Latencies::default();
     for (pod, at) in seen {
         if let Some(sent) = created.get(pod) {
@@ -204,7 +206,7 @@ fn measured(seen: &HashMap<String, Instant>, created: &HashMap<String, Instant>,
         }
     }
     let last = seen.values().max().copied().unwrap_or(begun);
-    (latencies, last.saturating_duration_since(begun).as_secs_f64())
+    (latencies, last.saturating_duration_since(begun))
 }
 
 fn told(line: &[u8], at: Instant) -> Option<Seen> {

@@ -1,7 +1,7 @@
 //! The nodes of a measurement: simulated ones in this process, or those that are there.
 use super::client::Client;
 use super::site::Site;
-use super::{CliError, watch};
+use super::{CliError, pod_watch};
 use crate::actors::node::simulate::Fleet;
 use crate::cli::simulate::FleetArgs;
 use clap::Args;
@@ -32,7 +32,7 @@ impl Nodes {
         let fleet = if self.simulate { Some(self.fleet.start(self.nodes).await?) } else { None };
         let mut client = Client::new(site.access.clone());
         client.connect().await.map_err(CliError::failed)?;
-        let watched = watch::follow(client, "/api/v1/nodes?watch=1&timeoutSeconds=3600".into(), told).await;
+        let watched = pod_watch::follow(client, "/api/v1/nodes?watch=1&timeoutSeconds=3600".into(), told).await;
         let mut seen = watched.map_err(CliError::failed)?;
         let (mut ready, deadline) = (HashSet::new(), Deadline::now() + PATIENCE);
         while ready.len() < self.nodes as usize {

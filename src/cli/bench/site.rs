@@ -1,5 +1,5 @@
 //! The namespace that a measurement makes for itself and takes away afterwards, whatever happens in between.
-use super::client::{Call, Client, ClientError};
+use super::client::{Call, Client, ClientError, Protocol};
 use super::kubeconfig::Access;
 use super::{CliError, Load};
 use serde_json::{Value, json};
@@ -34,10 +34,10 @@ impl Site {
     }
 
     /// Connections, all made.
-    pub async fn connections(&self, count: usize) -> Result<Vec<Client>, CliError> {
+    pub async fn connections(&self, count: usize, protocol: Protocol) -> Result<Vec<Client>, CliError> {
         let mut clients = Vec::with_capacity(count);
         for _ in 0..count {
-            let mut client = Client::new(self.access.clone());
+            let mut client = Client::speaking(self.access.clone(), protocol);
             client.connect().await.map_err(CliError::failed)?;
             clients.push(client);
         }

@@ -2,8 +2,8 @@
 use super::api::escaped;
 use super::client::{Call, Client, ClientError};
 use super::kubeconfig::Access;
-use super::timing::{Latencies, cpu_time, ticks_of};
-use super::watch::{Became, read};
+use super::timing::{Latencies, cpu_time, memory, resident, ticks_of};
+use super::pod_watch::{Became, read};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ fn cpu_time_of_a_process() {
     assert_eq!(ticks_of("42 (x"), None);
     assert!(cpu_time(std::process::id()).is_ok());
     assert!(cpu_time(u32::MAX).is_err());
+    assert_eq!(resident("Name:\tx\nVmRSS:\t  120 kB\nThreads:\t1\n"), Some(120 * 1024));
+    assert!(memory(std::process::id()).is_ok_and(|bytes| bytes > 1 << 20));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What is measured: latencies, rates, and the server's CPU time.
+use super::CliError;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -48,6 +49,39 @@ pub(super) fn cpu_time(pid: u32) -> std::io::Result<Duration> {
     let ticks = ticks_of(&text).ok_or_else(|| std::io::Error::other("/proc/<pid>/stat makes no sense"))?;
     let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100);
     Ok(Duration::from_secs_f64(ticks as f64 / per_second.max(1) as f64))
+}
+
+/// CPU time since a moment before, for phases of a measurement.
+pub(super) struct CpuClock {
+    pid: Option<u32>,
+    before: Option<Duration>,
+}
+
+impl CpuClock {
+    pub fn start(pid: Option<u32>) -> Result<CpuClock, CliError> {
+        Ok(CpuClock { pid, before: spent(pid)? })
+    }
+
+    /// What the process spent since the start; `None` when there is none to look at.
+    pub fn stop(self) -> Result<Option<Duration>, CliError> {
+        Ok(self.before.zip(spent(self.pid)?).map(|(before, after)| after.saturating_sub(before)))
+    }
+}
+
+fn spent(pid: Option<u32>) -> Result<Option<Duration>, CliError> {
+    pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")))
+}
+
+/// Resident memory of a process, bytes.
+pub(super) fn memory(pid: u32) -> std::io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    resident(&text).ok_or_else(|| std::io::Error::other("/proc/<pid>/status makes no sense"))
+}
+
+/// The `VmRSS` of `/proc/<pid>/status`, in bytes.
+pub(super) fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// `utime + stime` of a line of `/proc/<pid>/stat`. The command's name, in parentheses, may hold anything.

@@ -2,10 +2,11 @@
 use super::gateway::{Answer, ApiRequest};
 use super::reviews::VIRTUAL;
 use super::unstored::unstored_resources;
+use crate::actors::aggregation::Aggregation;
 use crate::actors::kinds::Kinds;
 use crate::actors::kinds::apiextensions::SHELF;
 use crate::actors::kinds::custom::models_of;
-use crate::protocol::discovery::{self, Body, wants_aggregated};
+use crate::protocol::discovery::{self, Body, RemoteVersion, wants_aggregated};
 use crate::protocol::legacy;
 use crate::protocol::openapi::{Document, ListRule, OpenApi, V2_PROTOBUF, V2_PROTOBUF_ANSWER};
 use crate::protocol::resource::Resource;
@@ -26,6 +27,8 @@ pub struct Documents {
     /// Whether the server is ready, and the text of `/metrics`.
     health: Arc<dyn Health>,
     surface: ArcSwapOption<Surface>,
+    /// What others answer.
+    aggregation: Option<Arc<Aggregation>>,
 }
 
 /// How patches treat the lists of a type: type's name and field in, rule out.
@@ -49,7 +52,17 @@ pub trait Health: Send + Sync {
 
 impl Documents {
     pub fn new(kinds: Arc<Kinds>, rules: ListRules, server_address: String, health: Arc<dyn Health>) -> Self {
-        Documents { kinds, rules, server_address, health, surface: ArcSwapOption::empty() }
+        Documents { kinds, rules, server_address, health, surface: ArcSwapOption::empty(), aggregation: None }
+    }
+
+    /// With the groups and versions of extension API servers.
+    pub fn with_aggregation(mut self, aggregation: Arc<Aggregation>) -> Self {
+        self.aggregation = Some(aggregation);
+        self
+    }
+
+    fn remote(&self) -> Vec<RemoteVersion> {
+        self.aggregation.as_ref().map(|a| a.versions()).unwrap_or_default()
     }
 
     /// What is served now. It is put together when asked for first after a change; the OpenAPI documents later still.
@@ -86,14 +99,30 @@ impl Documents {
             )?),
             ["apis"] => Ok(self.discovery(
                 request,
-                |v| discovery::aggregated_apis(resources(), v),
-                || Some(discovery::api_group_list(resources())),
+                |v| {
+                    let mut list = discovery::aggregated_apis(resources(), v);
+                    discovery::add_to_aggregated(&mut list, &self.remote());
+                    list
+                },
+                || {
+                    let mut list = discovery::api_group_list(resources());
+                    discovery::add_to_groups(&mut list, &self.remote());
+                    Some(list)
+                },
             )?),
             ["api", version] => plain(discovery::api_resource_list(resources(), "", version), request),
-            ["apis", group] => plain(discovery::api_group(resources(), group), request),
+            ["apis", group] => plain(discovery::add_to_group(discovery::api_group(resources(), group), group, &self.remote()), request),
             ["apis", group, version] => plain(discovery::api_resource_list(resources(), group, version), request),
             ["openapi", "v2"] => openapi_v2(&surface.openapi, request),
-            ["openapi", "v3"] => Ok(Answer::json(200, surface.openapi.v3_index().to_string().into())),
+            ["openapi", "v3"] => {
+                let mut index = surface.openapi.v3_index();
+                for remote in self.remote() {
+                    if let Some(place) = &remote.openapi {
+                        index["paths"][format!("apis/{}/{}", remote.group, remote.version)] = json!({ "serverRelativeURL": place });
+                    }
+                }
+                Ok(Answer::json(200, index.to_string().into()))
+            }
             ["openapi", "v3", gv @ ..] => {
                 let document = surface.openapi.v3(&gv.join("/"));
                 compressed(document.ok_or_else(not_found)?, "application/json", request)

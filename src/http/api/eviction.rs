@@ -3,7 +3,7 @@ use super::gateway::{Answer, Call, Gateway};
 use super::options::delete_options;
 use super::render;
 use super::write::{json_body, writer};
-use crate::actors::kinds::{DeleteOptions, Edit, EditBody, Part};
+use crate::actors::kinds::{DeleteOptions, Edit, EditBody, Part, Patch, Served};
 use crate::protocol::codec::kinds::EVICTION;
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
@@ -37,9 +37,25 @@ impl Gateway {
         let entry = self.entry(served, target)?;
         let pod = entry.parse();
         let options = if needs_budget(&entry, &pod) { self.permitted(&entry, &pod, options, writer.dry_run).await? } else { options };
+        if !writer.dry_run && matches!(&entry.light, Light::Pod(light) if !light.phase.finished()) {
+            self.mark_evicted(served, &entry).await?;
+        }
         self.kinds.delete_as(served, entry.key.clone(), options, &writer).await?;
         let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
         render::document(201, &status, &request.accept)
+    }
+
+    /// Writes into the pod why it goes: who counts its failures may leave this one out.
+    async fn mark_evicted(&self, served: &Served, entry: &Entry) -> Result<(), ApiError> {
+        let condition = json!({
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
+            "lastTransitionTime": time::rfc3339(time::now()),
+        });
+        let patch = json!({ "metadata": { "uid": &*entry.meta.uid }, "status": { "conditions": [condition] } });
+        match self.kinds.patch(served, entry.key.clone(), Part::Status, Patch::Strategic(patch), false, false).await {
+            Err(error) if error.code != 404 => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Takes one disruption from the pod's budget, if it has one.

@@ -9,6 +9,7 @@ use crate::actors::kinds::{Kinds, Served};
 use crate::http::auth::{Access, Action, User};
 use crate::protocol::legacy;
 use crate::protocol::status::ApiError;
+use crate::storage::DecisionLog;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -68,11 +69,17 @@ pub struct Gateway {
     pub kinds: Arc<Kinds>,
     pub documents: Documents,
     pub access: Arc<Access>,
+    pub decisions: DecisionLog,
 }
 
 impl Gateway {
     pub fn new(kinds: Arc<Kinds>, documents: Documents, access: Arc<Access>) -> Self {
-        Gateway { kinds, documents, access }
+        Gateway { kinds, documents, access, decisions: DecisionLog::default() }
+    }
+
+    /// With a causal log to show.
+    pub fn with_decisions(self, decisions: DecisionLog) -> Self {
+        Gateway { decisions, ..self }
     }
 
     /// Answers a request made by `user`. Errors become `Status` bodies at the transport.
@@ -85,7 +92,7 @@ impl Gateway {
     pub async fn handle_at(&self, user: &Arc<User>, request: ApiRequest, path: RequestPath) -> Result<Reply, ApiError> {
         match path {
             RequestPath::Other => {
-                self.access.authorize(user, &Action::path(&request.method, &request.path))?;
+                self.access.deciding(|| self.access.authorize(user, &Action::path(&request.method, &request.path))).await?;
                 if let Some(answer) = self.issuer_document(&request) {
                     return Ok(Reply::Whole(answer));
                 }
@@ -99,8 +106,8 @@ impl Gateway {
         let query = &Query::parse(&request.query)?;
         let verb = verb_of(&request.method, &target, query)?;
         // Rights come first: whether something exists is nothing for strangers.
-        self.access.authorize(user, &Action::resource(verb, &target, query))?;
-        if let Some(answer) = self.review(user, request, query, &target, verb)? {
+        self.access.deciding(|| self.access.authorize(user, &Action::resource(verb, &target, query))).await?;
+        if let Some(answer) = self.access.deciding(|| self.review(user, request, query, &target, verb)).await? {
             return Ok(Reply::Whole(answer));
         }
         if let Some(answer) = self.unstored(user, request, query, &target, verb).await? {
@@ -113,8 +120,8 @@ impl Gateway {
         }
         let call = Call { served: &served, request, query, target: &target, user };
         let reply = match verb {
-            "get" => self.get(&served, request, query, &target).map(Reply::Whole),
-            "list" => self.list(&served, request, query, &target).map(Reply::Whole),
+            "get" => self.get(&served, request, query, &target).await.map(Reply::Whole),
+            "list" => self.list(&served, request, query, &target).await.map(Reply::Whole),
             "watch" => self.watch(&served, request, query, &target).map(|w| Reply::Watch(Box::new(w))),
             "create" => self.create(&call).await.map(Reply::Whole),
             "update" => self.update(&call).await.map(Reply::Whole),

@@ -77,6 +77,9 @@ pub struct Continue {
 }
 
 impl Continue {
+    /// The revision in a token that goes on with whatever the state is when it is used.
+    pub const NEWEST: u64 = 0;
+
     pub fn after(revision: u64, key: &ObjectKey) -> Self {
         Continue { version: "impresario/v1".into(), revision, namespace: key.namespace.to_string(), name: key.name.to_string() }
     }

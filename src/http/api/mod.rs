@@ -1,11 +1,13 @@
 //! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
 //! both stand in front of this one gateway.
+mod connect;
 mod documents;
 mod eviction;
 mod gateway;
 mod list;
 mod metrics;
 mod options;
+mod outflow;
 mod path;
 mod read;
 mod render;
@@ -24,6 +26,10 @@ pub use path::{RequestPath, Target, decode as unescape_path, parse_path};
 pub use reviews::VIRTUAL;
 pub use server::{ServerState, app};
 pub use watch::WatchStream;
+
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use {list::Continue, options::delete_options};
 
 /// Upstream's limit on request bodies, bytes.
 pub const MAX_BODY: usize = 3 * 1024 * 1024;

@@ -4,21 +4,27 @@ use super::list::{Continue, Selection};
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render::{self, Page};
-use super::view::viewed;
+use super::view::{shown, shown_one};
 use crate::actors::kinds::{Served, scale_of};
 use crate::protocol::meta::ObjectKey;
-use crate::protocol::status::{ApiError, FieldError};
+use crate::protocol::status::{ApiError, Cause, Details, FieldError};
 use crate::protocol::table::ListMeta;
 use crate::storage::{Entry, Snapshot};
 use std::sync::Arc;
 
 impl Gateway {
     /// One object, or its `scale`.
-    pub(super) fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn get(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         let entry = self.entry(served, target)?;
         match target.subresource.as_str() {
-            "" | "status" => render::object(&served.kind, &viewed(&served.kind, &entry), &request.accept, query, 200),
-            "scale" => render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept),
+            "" | "status" | "approval" | "ephemeralcontainers" | "resize" => {
+                let entry = shown_one(&served.kind, &entry).await?;
+                render::object(&served.kind, &entry, &request.accept, query, 200)
+            }
+            "scale" => {
+                let entry = shown_one(&served.kind, &entry).await?;
+                render::document(200, &scale_of(&served.kind, &entry.parse()), &request.accept)
+            }
             other => Err(ApiError::method_not_supported(&target.group, &format!("{}/{other}", target.resource), "get")),
         }
     }
@@ -32,7 +38,7 @@ impl Gateway {
     }
 
     /// A list, or a page of one.
-    pub(super) fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
+    pub(super) async fn list(&self, served: &Served, request: &ApiRequest, query: &Query, target: &Target) -> Result<Answer, ApiError> {
         check_options(query)?;
         let selection = Selection::parse(&served.kind, &target.namespace, &target.name, query)?;
         let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
@@ -45,10 +51,14 @@ impl Gateway {
                 return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
             }
             let from = Continue::decode(token)?;
-            let snapshot = served.shelf.retained(from.revision).ok_or_else(|| {
-                ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")
-            })?;
-            (from.revision, snapshot, Some(from.key()))
+            let key = from.key();
+            if from.revision == Continue::NEWEST {
+                let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
+                (revision, snapshot, Some(key))
+            } else {
+                let snapshot = served.shelf.retained(from.revision).ok_or_else(|| too_old(&key))?;
+                (from.revision, snapshot, Some(key))
+            }
         };
         let (entries, more) = page(&snapshot, &selection, after.as_ref(), limit);
         // Whoever pages may come back for this very moment, by token or by `resourceVersionMatch=Exact`.
@@ -65,10 +75,7 @@ impl Gateway {
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
-        let entries = match served.kind.converts() {
-            false => entries,
-            true => entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect(),
-        };
+        let entries = shown(&served.kind, entries).await?;
         render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }
 
@@ -93,8 +100,8 @@ impl Gateway {
             },
             _ if asked > revision => {
                 let mut error = ApiError::timeout(format!("Too large resource version: {asked}, current: {revision}"));
-                error.details = Some(crate::protocol::status::Details {
-                    causes: vec![crate::protocol::status::Cause {
+                error.details = Some(Details {
+                    causes: vec![Cause {
                         reason: "ResourceVersionTooLarge".into(),
                         message: "Too large resource version".into(),
                         field: String::new(),
@@ -108,6 +115,19 @@ impl Gateway {
         }
     }
 }
+
+/// The moment of a list is forgotten; what is behind `key` can still be had as it is now.
+fn too_old(key: &ObjectKey) -> ApiError {
+    let mut error = ApiError::expired(TOO_OLD);
+    let continue_token = Continue::after(Continue::NEWEST, key).encode();
+    error.details = Some(Details { continue_token, ..Default::default() });
+    error
+}
+
+const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. \
+    You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder \
+    of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
+    deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// What upstream refuses of the options of a list.
 fn check_options(query: &Query) -> Result<(), ApiError> {

@@ -37,6 +37,14 @@ pub fn acceptable(kind: &Kind, accept: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses a client that takes nothing but tables or bare metadata, of what can be had as neither: reviews.
+pub fn shapeless(accept: &str) -> Result<(), ApiError> {
+    if media(accept)?.shape != Shape::Object {
+        negotiate(accept, Offer { protobuf: true, shapes: false, ..OBJECTS }).map_err(ApiError::from)?;
+    }
+    Ok(())
+}
+
 /// One object.
 pub fn object(kind: &Kind, entry: &Entry, accept: &str, query: &Query, code: u16) -> Result<Answer, ApiError> {
     let media = media(accept)?;

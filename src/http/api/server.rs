@@ -1,16 +1,18 @@
 //! The HTTPS front of the gateway: actix in, actix out.
 use super::gateway::{Answer, ApiRequest, Gateway, Reply};
 use super::options::Query;
-use super::path::{RequestPath, parse_path};
+use super::outflow::{Outflow, STALL_LIMIT, watching};
+use super::path::{RequestPath, Target, parse_path};
 use super::watch::WatchStream;
 use super::{MAX_BODY, gateway, render};
+use crate::actors::admission::notes::noting;
 use crate::http::audit::{Audit, Record, Request};
 use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
-use crate::http::listener::PeerInfo;
+use crate::http::listener::{Cutoff, PeerInfo};
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
-use crate::http::proxy::Proxy;
+use crate::http::proxy::{Aggregator, Proxy};
 use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
 use crate::protocol::table::Encoding;
@@ -19,7 +21,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use futures_util::stream::unfold;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,7 @@ pub struct ServerState {
     pub gateway: Arc<Gateway>,
     pub pods: PodStreams,
     pub proxy: Proxy,
+    pub aggregator: Aggregator,
     pub dashboard: Dashboard,
     pub overload: Overload,
     pub audit: Option<Audit>,
@@ -70,45 +72,99 @@ async fn answer(
     state: Arc<ServerState>,
     record: &mut Option<Record>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = authenticated(&request, &state)?;
+    let access = state.gateway.access.clone();
+    let real = access.deciding(|| recognised(&request, &state)).await?;
+    let impersonate = || impersonated(&access.authorizer, real.clone(), request.headers());
     if Dashboard::owns(request.path()) {
+        let user = access.deciding(impersonate).await?;
         return state.dashboard.serve(&user, &request, payload).await;
     }
     let path = parse_path(request.path())?;
     if let Some(audit) = &state.audit {
-        *record = audit.begin(&user, audited(&request, &path)?);
+        *record = audit.begin(&real, audited(&request, &path)?);
     }
-    if let RequestPath::Resource(target) = &path
-        && (PodStreams::owns(target) || Proxy::owns(target))
-    {
-        let query = Query::parse(request.query_string())?;
-        let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
-        let access = &state.gateway.access;
-        access.authorize(&user, &Action::resource(verb, target, &query))?;
-        if verb == "get" && matches!(target.subresource.as_str(), "exec" | "attach" | "portforward") {
-            // A websocket begins with a GET; what it does is no reading.
-            access.authorize(&user, &Action::resource("create", target, &query))?;
-        }
-        let response = match Proxy::owns(target) {
-            true => state.proxy.serve(&request, payload, target, &state.pods).await?,
-            false => state.pods.serve(&request, payload, &query, target, &state.stop).await?,
-        };
+    let user = access.deciding(impersonate).await?;
+    if let Some(record) = record.as_mut().filter(|_| !Arc::ptr_eq(&user, &real)) {
+        record.impersonating(&user);
+    }
+    if let Some(route) = state.aggregator.route(request.path()) {
+        access.deciding(|| authorize(&state, &user, &request, &path)).await?;
+        let response = state.aggregator.serve(&request, payload, &user, &route).await;
         if let Some(record) = record {
             record.started(response.status().as_u16());
         }
         return Ok(response);
     }
+    match &path {
+        RequestPath::Resource(target) if PodStreams::owns(target) || Proxy::owns(target) => {
+            connected(&request, payload, &state, &user, target, record).await
+        }
+        _ => served(&request, payload, &state, &user, path, record).await,
+    }
+}
+
+/// What goes through to a pod, a service or a node.
+async fn connected(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &ServerState,
+    user: &Arc<User>,
+    target: &Target,
+    record: &mut Option<Record>,
+) -> Result<HttpResponse, ApiError> {
+    let access = &state.gateway.access;
+    let query = Query::parse(request.query_string())?;
+    let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
+    access.deciding(|| access.authorize(user, &Action::resource(verb, target, &query))).await?;
+    if verb == "get" && matches!(target.subresource.as_str(), "exec" | "attach" | "portforward") {
+        // A websocket begins with a GET; what it does is no reading.
+        access.deciding(|| access.authorize(user, &Action::resource("create", target, &query))).await?;
+    }
+    let behind = Proxy::behind(request.path());
+    let (admitted, notes) = noting(state.gateway.admit_connection(user, target, &query, behind)).await;
+    if let Some(record) = record {
+        notes.iter().for_each(|(key, value)| record.annotate(key, value));
+    }
+    admitted?;
+    let response = match Proxy::owns(target) {
+        true => state.proxy.serve(request, payload, target).await?,
+        false => state.pods.serve(request, payload, &query, target, &state.stop).await?,
+    };
+    if let Some(record) = record {
+        record.started(response.status().as_u16());
+    }
+    Ok(response)
+}
+
+/// What this server answers itself.
+async fn served(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &ServerState,
+    user: &Arc<User>,
+    path: RequestPath,
+    record: &mut Option<Record>,
+) -> Result<HttpResponse, ApiError> {
     let target = match &path {
         RequestPath::Resource(target) => Some(target),
         RequestPath::Other => None,
     };
     // Held until the answer is there: a watch gives its seat back once it has begun.
-    let _seat = state.overload.seat(&user, target).await?;
-    let api_request = read_request(&request, payload).await?;
+    let _seat = state.overload.seat(user, target).await?;
+    let api_request = read_request(request, payload).await?;
     if let Some(record) = record {
         record.request(&api_request.body);
     }
-    match state.gateway.handle_at(&user, api_request, path).await? {
+    let cutoff = request.conn_data::<Cutoff>();
+    let handled = match record {
+        None => state.gateway.handle_at(user, api_request, path).await,
+        Some(record) => {
+            let (handled, notes) = noting(state.gateway.handle_at(user, api_request, path)).await;
+            notes.iter().for_each(|(key, value)| record.annotate(key, value));
+            handled
+        }
+    };
+    match handled? {
         Reply::Whole(answer) => {
             if let Some(record) = record.take() {
                 record.complete(answer.code, &answer.body);
@@ -120,7 +176,20 @@ async fn answer(
             if let Some(record) = &mut record {
                 record.started(200);
             }
-            Ok(watching(*stream, state.stop.clone(), record))
+            Ok(watch_response(*stream, state.stop.clone(), record, cutoff))
+        }
+    }
+}
+
+/// The rights to what somebody else answers.
+fn authorize(state: &ServerState, user: &User, request: &HttpRequest, path: &RequestPath) -> Result<(), ApiError> {
+    let method = request.method().as_str();
+    match path {
+        RequestPath::Other => state.gateway.access.authorize(user, &Action::path(method, request.path())),
+        RequestPath::Resource(target) => {
+            let query = Query::parse(request.query_string())?;
+            let verb = gateway::verb_of(method, target, &query)?;
+            state.gateway.access.authorize(user, &Action::resource(verb, target, &query))
         }
     }
 }
@@ -141,11 +210,6 @@ fn audited(request: &HttpRequest, path: &RequestPath) -> Result<Request, ApiErro
         source: request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default(),
         target,
     })
-}
-
-fn authenticated(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
-    let real = recognised(request, state)?;
-    impersonated(&state.gateway.access.authorizer, real, request.headers())
 }
 
 fn recognised(request: &HttpRequest, state: &ServerState) -> Result<Arc<User>, ApiError> {
@@ -255,23 +319,19 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// The record of a watch ends when the stream is dropped.
-fn watching(stream: WatchStream, stop: CancellationToken, record: Option<Record>) -> HttpResponse {
+fn watch_response(stream: WatchStream, stop: CancellationToken, record: Option<Record>, cutoff: Option<&Cutoff>) -> HttpResponse {
     let content_type = HeaderValue::from_static(stream.content_type());
     let warnings = warning_headers(&stream.warnings);
-    let chunks = unfold((stream, stop, record), |(mut stream, stop, record)| async move {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            chunk = stream.next() => chunk.map(|c| (Ok::<_, actix_web::Error>(c), (stream, stop, record))),
-        }
-    });
+    let chunks = watching(stream, stop, record);
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
     for value in warnings {
         response.append_header((header::WARNING, value));
     }
-    response.streaming(chunks)
+    match cutoff {
+        Some(cutoff) => response.streaming(Outflow::new(chunks, cutoff.clone(), STALL_LIMIT)),
+        None => response.streaming(chunks),
+    }
 }
 
 /// An error as a `Status` body; protobuf for clients that take nothing else.

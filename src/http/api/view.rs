@@ -31,6 +31,32 @@ pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
     }
 }
 
+/// Stored objects as their kind shows them, also where a webhook has to be asked: once for all of them.
+pub async fn shown(kind: &Kind, entries: Vec<Arc<Entry>>) -> Result<Vec<Arc<Entry>>, ApiError> {
+    if !kind.converts() {
+        return Ok(entries);
+    }
+    let Some(reading) = kind.reading().filter(|r| r.asks()) else {
+        return Ok(entries.iter().map(|e| viewed(kind, e).into_owned()).collect());
+    };
+    let mut out = entries;
+    let at: Vec<usize> = out.iter().enumerate().filter(|(_, e)| !reading.is_plain(&e.body)).map(|(at, _)| at).collect();
+    let stored = at.iter().filter_map(|at| out.get(*at)).map(|entry| entry.parse()).collect();
+    let objects = reading.show(stored).await?;
+    for (at, object) in at.into_iter().zip(objects) {
+        if let Some(entry) = out.get_mut(at) {
+            *entry = Arc::new(converted(&object, entry));
+        }
+    }
+    Ok(out)
+}
+
+/// [`shown`] for one object.
+pub async fn shown_one(kind: &Kind, entry: &Arc<Entry>) -> Result<Arc<Entry>, ApiError> {
+    let shown = shown(kind, vec![entry.clone()]).await?;
+    shown.into_iter().next().ok_or_else(|| ApiError::internal("a conversion lost the object"))
+}
+
 /// What is between a kind and the one that its objects are stored as.
 #[derive(Clone, Copy)]
 pub(super) enum Through<'k> {
@@ -44,7 +70,8 @@ impl<'k> Through<'k> {
     pub fn of(kind: &'k Kind) -> Option<Self> {
         match (kind.view, kind.reading()) {
             (Some(view), _) => Some(Through::View(view)),
-            (None, Some(reading)) if !reading.is_storage() => Some(Through::Version(reading)),
+            // Where a webhook converts, what is stored may still be of a version that the stored one's actor cannot read.
+            (None, Some(reading)) if !reading.is_storage() || reading.asks() => Some(Through::Version(reading)),
             _ => None,
         }
     }
@@ -107,12 +134,30 @@ fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
     }
     let mut shown = object.clone();
     kind.default(&mut shown);
-    let errors = kind.validate(&shown);
+    let errors = kind.validate_create(&shown);
     if errors.is_empty() {
         return Ok(());
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
+/// A patch that changes nothing leaves the managers of the fields alone, too: a view's spelling of the same is no change.
+fn keep_managers(kind: &Kind, body: &mut Value, held: &Value) {
+    const MANAGERS: &str = "managedFields";
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        kind.default(&mut object);
+        if let Some(meta) = object["metadata"].as_object_mut() {
+            meta.remove(MANAGERS);
+        }
+        object
+    };
+    if plain(body) == plain(held)
+        && let (Some(meta), Some(managers)) = (body["metadata"].as_object_mut(), held["metadata"].get(MANAGERS))
+    {
+        meta.insert(MANAGERS.into(), managers.clone());
+    }
 }
 
 impl Gateway {
@@ -133,10 +178,14 @@ impl Gateway {
         namespace: &str,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        let mut value = value;
+        if served.kind.resource.namespaced && value["metadata"]["namespace"].as_str().is_none_or(str::is_empty) {
+            value["metadata"]["namespace"] = namespace.into();
+        }
         check_view(&served.kind, &value)?;
         let value = through.store(value).await?;
         let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
-        Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written })
+        Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written })
     }
 
     /// An edit in the view's terms: it is made here, on the newest published state, and goes to the actor as an update.
@@ -150,11 +199,12 @@ impl Gateway {
         let stored = self.stored(served)?;
         if let Some(edit) = applied(&served.kind, through, &edit, &stored).await? {
             let written = self.kinds.edit_as(&stored, edit, writer).await?;
-            return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
+            return Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written });
         }
         let mut tries = TRIES;
         loop {
             tries -= 1;
+            let mut held = None;
             let (mut body, warnings, seen) = match &edit.body {
                 EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
                 EditBody::Patch { .. } if edit.part == Part::Scale => {
@@ -164,14 +214,18 @@ impl Gateway {
                     let resource = &served.kind.resource;
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
-                    let held = viewed(&served.kind, &entry).parse();
-                    let (body, warnings) = proposed(&served.kind, &edit, &held, writer)?;
-                    let versioned = body["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"];
+                    let shown = shown_one(&served.kind, &entry).await?.parse();
+                    let (body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
+                    let versioned = body["metadata"]["resourceVersion"] != shown["metadata"]["resourceVersion"];
+                    held = Some(stored.kind.read(&entry));
                     (body, warnings, (!versioned).then_some(entry.revision))
                 }
             };
             if edit.part != Part::Scale {
                 body = through.store(body).await?;
+                if let Some(held) = held {
+                    keep_managers(&stored.kind, &mut body, &held);
+                }
             }
             let body = match &edit.body {
                 EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
@@ -183,7 +237,7 @@ impl Gateway {
                 (Err(error), _) => return Err(error),
                 (Ok(mut written), _) => {
                     written.warnings.extend(warnings);
-                    return Ok(Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written });
+                    return Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written });
                 }
             }
         }

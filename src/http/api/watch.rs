@@ -4,12 +4,12 @@ use super::list::Selection;
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::viewed;
+use super::view::shown;
 use crate::actors::kinds::{Kind, Served};
 use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
-use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
+use crate::storage::{Entry, EventKind, Next, Shelves, Start, Subscription};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -23,6 +23,14 @@ const QUEUE: usize = 1024;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A chunk is sent once it holds this many bytes.
 const CHUNK: usize = 64 * 1024;
+/// Objects that are converted together.
+const BATCH: usize = 500;
+/// A watcher rests after each chunk, for this times the square of how many watchers got the last event: waking a thousand of them for
+/// every single event would cost more than all else. 2 ms for 100 watchers, 50 ms from 500 on.
+const REST: Duration = Duration::from_nanos(200);
+const MAX_REST: Duration = Duration::from_millis(50);
+/// So few watchers need no rest.
+const FEW_WATCHERS: u32 = 8;
 /// Without `timeoutSeconds` a watch ends between this and twice this, as upstream's does.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Nobody gets a watch for longer than this, whatever was asked for.
@@ -37,6 +45,12 @@ pub struct WatchStream {
     include: IncludeObject,
     source: Source,
     initial: VecDeque<Arc<Entry>>,
+    /// Taken from the subscription, not sent yet.
+    taken: VecDeque<Delivery>,
+    /// Events gather until then.
+    rest_until: Option<Instant>,
+    /// Names the form of the events where watchers can share it.
+    form: Option<Arc<str>>,
     /// The revision of the list that `initial` came from, when its end must be announced.
     initial_end: Option<u64>,
     bookmarks: bool,
@@ -68,14 +82,18 @@ impl Gateway {
         // No revision, or 0, means: what there is, then what comes; sendInitialEvents=false means: only what comes.
         let from_now = initial || (revision == 0 && query.get("sendInitialEvents").is_empty());
         let start = if from_now || revision == 0 { Start::Now } else { Start::After(revision) };
+        let protobuf = media.encoding == Encoding::Protobuf;
         let seconds = query.number("timeoutSeconds")?.filter(|s| *s > 0).and_then(|s| u64::try_from(s).ok());
         let mut stream = WatchStream {
             kind: served.kind.clone(),
             shape: media.shape,
-            protobuf: media.encoding == Encoding::Protobuf,
+            protobuf,
             include: render::include(query)?,
             source: Source::Ended,
             initial: VecDeque::new(),
+            taken: VecDeque::new(),
+            rest_until: None,
+            form: shared_form(&served.kind, media.shape, protobuf),
             initial_end: None,
             bookmarks: query.flag("allowWatchBookmarks"),
             columns_sent: false,
@@ -99,6 +117,14 @@ impl Gateway {
     pub fn shelves(&self) -> &Arc<Shelves> {
         &self.kinds.shelves
     }
+}
+
+/// The name of the form of a watch's events, unless it is the stored one, or each watcher must write for itself: tables say how old
+/// things are, and what is converted depends on a definition that may change.
+fn shared_form(kind: &Kind, shape: Shape, protobuf: bool) -> Option<Arc<str>> {
+    let stored = matches!(shape, Shape::Object) && !protobuf;
+    let own = stored || matches!(shape, Shape::Table(_)) || kind.converts();
+    (!own).then(|| format!("{} {} {shape:?} {protobuf}", kind.resource.api_version(), kind.resource.kind).into())
 }
 
 /// A time between the default and twice that, so that watches which began together do not end together.
@@ -138,6 +164,11 @@ fn check_options(query: &Query) -> Result<(), ApiError> {
     if errors.is_empty() { Ok(()) } else { Err(invalid_options("ListOptions", &errors)) }
 }
 
+/// Until when to rest after an event that went to so many watchers.
+fn rest_after(audience: u32) -> Option<Instant> {
+    (audience > FEW_WATCHERS).then(|| Instant::now() + REST.saturating_mul(audience.saturating_mul(audience)).min(MAX_REST))
+}
+
 impl WatchStream {
     /// The media type of the stream.
     pub fn content_type(&self) -> &'static str {
@@ -147,18 +178,27 @@ impl WatchStream {
     /// The next chunk, never an empty one; `None` ends the stream.
     pub async fn next(&mut self) -> Option<Bytes> {
         let mut out = BytesMut::new();
-        while out.len() < CHUNK {
-            let Some(entry) = self.initial.pop_front() else { break };
-            self.write(&mut out, EventKind::Added, &entry);
+        while out.len() < CHUNK && !self.initial.is_empty() {
+            let batch: Vec<Arc<Entry>> = self.initial.drain(..self.initial.len().min(BATCH)).collect();
+            let events = batch.into_iter().map(|entry| (EventKind::Added, entry)).collect();
+            if !self.write_all(&mut out, events).await {
+                self.initial.clear();
+                self.initial_end = None;
+            }
         }
         if self.initial.is_empty()
             && let Some(revision) = self.initial_end.take()
         {
             self.bookmark(&mut out, revision, true);
         }
+        self.pass_on(&mut out).await;
         while out.is_empty() {
             match std::mem::replace(&mut self.source, Source::Ended) {
-                Source::Live(subscription) => self.live(&mut out, subscription).await,
+                Source::Live(subscription) => {
+                    if let Some(line) = self.live(&mut out, subscription).await {
+                        return Some(line);
+                    }
+                }
                 Source::Refused(error) => self.line(&mut out, "ERROR", error.to_status().to_string().as_bytes()),
                 Source::Ended => return None,
             }
@@ -166,19 +206,33 @@ impl WatchStream {
         Some(out.freeze())
     }
 
-    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over.
-    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) {
+    /// Waits for events, a time for a bookmark, or the end. Puts the subscription back unless it is over. A single event is given
+    /// as the bytes that all watchers share, everything else is appended to `out`.
+    async fn live(&mut self, out: &mut BytesMut, mut subscription: Box<Subscription>) -> Option<Bytes> {
+        if let Some(until) = self.rest_until.take() {
+            subscription.gather(until.min(self.deadline)).await;
+        }
         let left = self.deadline.saturating_duration_since(Instant::now());
         let next = if left.is_zero() { None } else { tokio::time::timeout(BOOKMARK_EVERY.min(left), subscription.next()).await.ok() };
         match next {
             Some(Next::Batch(deliveries)) => {
-                for delivery in &deliveries {
-                    self.deliver(out, delivery);
+                self.rest_until = deliveries.last().and_then(|last| rest_after(last.event.audience()));
+                if let [delivery] = deliveries.as_slice()
+                    && self.sends_stored()
+                {
+                    self.source = Source::Live(subscription);
+                    return Some(delivery.line());
                 }
+                let size: usize = deliveries.iter().map(|delivery| delivery.event.entry.served_len()).sum();
+                out.reserve(size.min(2 * CHUNK));
+                self.taken = deliveries.into();
+                self.source = Source::Live(subscription);
+                self.pass_on(out).await;
+                return None;
             }
             Some(Next::Lagged) => {
                 self.source = Source::Refused(ApiError::expired("The resourceVersion for the provided watch is too old."));
-                return;
+                return None;
             }
             None => {
                 // The last words of a watch tell from where to go on.
@@ -186,28 +240,70 @@ impl WatchStream {
                     self.bookmark(out, revision, false);
                 }
                 if self.deadline <= Instant::now() {
-                    return;
+                    return None;
                 }
             }
         }
         self.source = Source::Live(subscription);
+        None
+    }
+
+    /// Events are sent as the hub has them: serialised once, whatever the number of watchers.
+    fn sends_stored(&self) -> bool {
+        self.shape == Shape::Object && !self.kind.converts() && !self.protobuf
+    }
+
+    /// Writes what was taken from the subscription, as far as the chunk goes: large objects are sent in several, so that the client's
+    /// connection sets the pace, not memory.
+    async fn pass_on(&mut self, out: &mut BytesMut) {
+        while out.len() < CHUNK && !self.taken.is_empty() {
+            if self.kind.converts() {
+                let batch = self.taken.drain(..self.taken.len().min(BATCH));
+                let events = batch.map(|delivery| (delivery.kind, delivery.state())).collect();
+                if !self.write_all(out, events).await {
+                    self.taken.clear();
+                }
+            } else if let Some(delivery) = self.taken.pop_front() {
+                self.deliver(out, &delivery);
+            }
+        }
+    }
+
+    /// Writes events, as the kind shows their objects. False: that could not be told, the client hears why, and the watch ends.
+    async fn write_all(&mut self, out: &mut BytesMut, events: Vec<(EventKind, Arc<Entry>)>) -> bool {
+        let (kinds, entries): (Vec<EventKind>, Vec<Arc<Entry>>) = events.into_iter().unzip();
+        match shown(&self.kind, entries).await {
+            Ok(entries) => {
+                kinds.into_iter().zip(entries).for_each(|(kind, entry)| self.write(out, kind, &entry));
+                true
+            }
+            Err(error) => {
+                self.source = Source::Refused(error);
+                false
+            }
+        }
     }
 
     fn deliver(&mut self, out: &mut BytesMut, delivery: &Delivery) {
-        if self.shape == Shape::Object && !self.kind.converts() && !self.protobuf {
+        if self.sends_stored() {
             out.put_slice(&delivery.line());
             return;
         }
-        self.write(out, delivery.kind, &delivery.event.entry.clone());
+        let state = delivery.state();
+        match self.form.clone() {
+            Some(form) => {
+                let bytes = delivery.written(&form, || {
+                    let mut bytes = BytesMut::new();
+                    self.write(&mut bytes, delivery.kind, &state);
+                    bytes.freeze()
+                });
+                out.put_slice(&bytes);
+            }
+            None => self.write(out, delivery.kind, &state),
+        }
     }
 
     fn write(&mut self, out: &mut BytesMut, kind: EventKind, entry: &Arc<Entry>) {
-        let entry = &viewed(&self.kind, entry);
-        let word = match kind {
-            EventKind::Added => "ADDED",
-            EventKind::Modified => "MODIFIED",
-            EventKind::Deleted => "DELETED",
-        };
         let body = match self.shape {
             Shape::Object => entry.served(),
             Shape::Table(version) => {
@@ -216,7 +312,7 @@ impl WatchStream {
             }
             Shape::PartialObject(version) => render::partial(entry, version),
         };
-        self.line(out, word, &body);
+        self.line(out, kind.name(), &body);
     }
 
     fn bookmark(&mut self, out: &mut BytesMut, revision: u64, initial_end: bool) {

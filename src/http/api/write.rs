@@ -4,7 +4,7 @@ use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::{Through, viewed};
+use super::view::{Through, shown, shown_one};
 use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::codec::{self, Checked};
@@ -90,7 +90,7 @@ impl Gateway {
         let writer = Writer { dry_run, ..writer(call, "DeleteOptions")? };
         let stored = self.stored(served)?;
         let written = self.kinds.delete_as(&stored, key, options, &writer).await?;
-        let written = Written { entry: viewed(&served.kind, &written.entry).into_owned(), ..written };
+        let written = Written { entry: shown_one(&served.kind, &written.entry).await?, ..written };
         if written.outcome == Outcome::Deleted && !RETURN_DELETED.contains(&served.kind.resource.kind) {
             return deleted_status(served, &written, request);
         }
@@ -118,7 +118,7 @@ impl Gateway {
         }
         let revision = revision.to_string();
         let meta = crate::protocol::table::ListMeta { resource_version: &revision, ..Default::default() };
-        let entries: Vec<_> = entries.iter().map(|e| viewed(&served.kind, e).into_owned()).collect();
+        let entries = shown(&served.kind, entries).await?;
         render::list(&served.kind, &render::Page { entries: &entries, meta }, &request.accept, query)
     }
 }

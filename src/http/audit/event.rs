@@ -77,6 +77,11 @@ impl Record {
         }
     }
 
+    /// The request is judged as somebody else's.
+    pub fn impersonating(&mut self, user: &User) {
+        self.event["impersonatedUser"] = json!(user);
+    }
+
     /// Why the request was allowed or refused, and what else belongs to it.
     pub fn annotate(&mut self, key: &str, value: &str) {
         self.event["annotations"][key] = value.into();

@@ -1,4 +1,5 @@
 //! What the doors share to find out who asks and whether they may.
+use super::webhook::Webhooks;
 use super::{Action, Authenticator, User};
 use crate::actors::authority::Authorizer;
 use crate::actors::authority::tokens::AccountTokens;
@@ -10,9 +11,16 @@ pub struct Access {
     pub authenticator: Authenticator,
     pub authorizer: Arc<Authorizer>,
     pub tokens: Arc<AccountTokens>,
+    /// Who knows users and rights that we don't.
+    pub webhooks: Webhooks,
 }
 
 impl Access {
+    /// Has something decided that may rest on what only webhooks know. `decide` must do the same however often it is called.
+    pub async fn deciding<T>(&self, decide: impl FnMut() -> Result<T, ApiError>) -> Result<T, ApiError> {
+        self.webhooks.deciding(decide).await
+    }
+
     /// `Ok`, or 403 in upstream's words.
     pub fn authorize(&self, user: &User, action: &Action<'_>) -> Result<(), ApiError> {
         self.authorizer.authorize(user, &action.attributes())

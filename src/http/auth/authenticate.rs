@@ -2,6 +2,7 @@
 use super::User;
 use super::bootstrap;
 use super::oidc::Provider;
+use super::webhook::TokenWebhook;
 use crate::actors::authority::tokens::AccountTokens;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
@@ -35,6 +36,7 @@ pub struct Authenticator {
     /// Where bootstrap tokens lie.
     secrets: Option<Arc<Shelf>>,
     providers: Vec<Arc<Provider>>,
+    webhook: Option<Arc<TokenWebhook>>,
     /// Certificates whose names were read before: reading one takes longer than the rest of a small request. Whether a
     /// certificate is good was decided in the TLS handshake, so nothing here can go stale.
     certificates: RwLock<HashMap<Vec<u8>, Arc<User>>>,
@@ -67,6 +69,12 @@ impl Authenticator {
     /// Tokens of OpenID Connect providers as well.
     pub fn with_providers(mut self, providers: Vec<Arc<Provider>>) -> Self {
         self.providers = providers;
+        self
+    }
+
+    /// What a webhook knows of tokens that nobody here does.
+    pub fn with_webhook(mut self, webhook: Option<Arc<TokenWebhook>>) -> Self {
+        self.webhook = webhook;
         self
     }
 
@@ -124,7 +132,7 @@ impl Authenticator {
                 return outcome.map(|user| plain(Arc::new(user))).map_err(|e| e.to_string());
             }
         }
-        Ok(None)
+        self.webhook.as_ref().map_or(Ok(None), |webhook| webhook.known(token, audiences))
     }
 
     fn certified(&self, certificate: &[u8]) -> Result<Arc<User>, ApiError> {

@@ -5,6 +5,7 @@ mod authorize;
 mod bootstrap;
 mod impersonate;
 pub mod oidc;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! One browser's websocket. The page acknowledges every message; when too many are under way, nothing more is sent, and
 //! events wait in their bounded queues. A browser that doesn't catch up is cut off with 1013, and comes back by itself.
 use super::Sources;
+use super::causes::Causes;
 use super::rows::TABLES;
 use super::view::{View, summary};
 use crate::actors::kinds::{Kinds, Served};
@@ -67,7 +68,9 @@ const TOO_SLOW: End = Some((CloseCode::Again, "this browser does not keep up; co
 impl Viewer<'_> {
     async fn serve(&mut self, messages: &mut MessageStream, stop: &CancellationToken) -> End {
         let kinds = self.sources.gateway.kinds.clone();
-        let (mut events, state) = self.begin(&kinds);
+        let mut causes = Causes::new(&self.sources.gateway.decisions);
+        let (mut events, mut state) = self.begin(&kinds);
+        state["decisions"] = causes.lines().await.into();
         if let Err(end) = self.send(&state).await {
             return end;
         }
@@ -80,6 +83,7 @@ impl Viewer<'_> {
                 () = stop.cancelled() => return STOPPING,
                 said = messages.recv() => self.hear(said).await,
                 Some((served, next)) = events.next(), if room => self.tell(&kinds, &served, next).await,
+                () = causes.grown(), if room => self.tell_causes(&mut causes).await,
                 _ = ticks.tick() => self.tick(&kinds).await,
             };
             if let Err(end) = step {
@@ -132,6 +136,13 @@ impl Viewer<'_> {
             self.send(&vital).await?;
         }
         Ok(())
+    }
+
+    async fn tell_causes(&mut self, causes: &mut Causes) -> Result<(), End> {
+        match causes.lines().await {
+            lines if lines.is_empty() => Ok(()),
+            lines => self.send(&json!({ "type": "decisions", "decisions": lines })).await,
+        }
     }
 
     async fn tick(&mut self, kinds: &Kinds) -> Result<(), End> {

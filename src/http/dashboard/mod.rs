@@ -4,8 +4,10 @@
 //! - `assets`: the page, its script and style, embedded in the binary.
 //! - `door`: who may look, and from where.
 //! - `view`: what one browser was told so far, and what it must be told next. No I/O.
+//! - `causes`: the causal log, line by line.
 //! - `live`: one websocket, from its first message to its last.
 mod assets;
+mod causes;
 mod door;
 mod live;
 mod rows;

@@ -4,6 +4,7 @@
 //! Messages to the page, by `type`:
 //! - `state`: everything, once: `server`, `tables` (name, columns, rows), and all of `vital`.
 //! - `change`: rows of one table to `put` and keys to `drop`.
+//! - `decisions`: new lines of the causal log, oldest first; the first message has the newest of them, too.
 //! - `vital`: what changed of `summary` (counts, committed revision), `peers` (nodes connected to this server) and
 //!   `actors` (`put`, `drop`, `total`).
 use super::rows::{MOST_EVENTS, MOST_ROWS, columns, row, row_key};

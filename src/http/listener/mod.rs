@@ -2,6 +2,7 @@
 //!
 //! actix-web's own `HttpServer` opens a request's byte stream for websocket upgrades only, so the listener is put together from
 //! actix's parts: our TLS accept, [`rewrite::Rewriting`] which lets SPDY upgrades pass as websocket ones, and actix's HTTP service.
+mod cutoff;
 mod panics;
 mod rewrite;
 
@@ -11,6 +12,7 @@ use actix_http::{Extensions, HttpService, KeepAlive, Protocol, Request, Response
 use actix_rt::net::TcpStream;
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
+pub use cutoff::Cutoff;
 use nix::sys::socket::{setsockopt, sockopt};
 use rewrite::Rewriting;
 use std::fmt;
@@ -146,6 +148,7 @@ where
         .h1_allow_half_closed(false)
         .on_connect_ext(|io: &Connection, data: &mut Extensions| {
             data.insert(io.peer.clone());
+            data.insert(io.cutoff.clone());
         })
         .finish(app);
     fn_service(move |io: TcpStream| {

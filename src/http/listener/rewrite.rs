@@ -4,7 +4,7 @@
 //! at on its way in: `Upgrade: SPDY/3.1` becomes `Upgrade: websocket` plus [`UPGRADE_WAS`], and its `Content-Length` (clients send 0)
 //! is dropped. To find the heads of later requests, bodies are counted by `Content-Length`. After a chunked body, an upgrade or
 //! anything odd the rest of the connection passes untouched; then only actix's own judgement counts.
-use super::{PeerInfo, UPGRADE_WAS};
+use super::{Cutoff, PeerInfo, UPGRADE_WAS};
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::mem::MaybeUninit;
@@ -172,6 +172,7 @@ fn rewrite(head: &[u8], out: &mut BytesMut) {
 pub(super) struct Rewriting<T> {
     io: T,
     pub(super) peer: PeerInfo,
+    pub(super) cutoff: Cutoff,
     rewriter: Rewriter,
     refusal: Option<Refusal>,
 }
@@ -187,7 +188,7 @@ struct Refusal {
 impl<T> Rewriting<T> {
     /// `opaque`: look at nothing (HTTP/2 has its own framing and no upgrades).
     pub(super) fn new(io: T, peer: PeerInfo, opaque: bool) -> Self {
-        Rewriting { io, peer, rewriter: Rewriter::new(opaque), refusal: None }
+        Rewriting { io, peer, cutoff: Cutoff::default(), rewriter: Rewriter::new(opaque), refusal: None }
     }
 }
 
@@ -217,9 +218,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Rewriting<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Rewriting<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
+impl<T: AsyncRead + AsyncWrite + Unpin> Rewriting<T> {
+    fn poll_rewritten(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self;
         loop {
             if let Some(refusal) = &mut this.refusal {
                 return Self::poll_refuse(&mut this.io, refusal, cx);
@@ -247,20 +248,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Rewriting<T> {
     }
 }
 
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Rewriting<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let cutoff = self.cutoff.clone();
+        cutoff.poll(cx, |cx| self.poll_rewritten(cx, out))
+    }
+}
+
 impl<T: AsyncWrite + Unpin> AsyncWrite for Rewriting<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let this = &mut *self;
+        this.cutoff.poll(cx, |cx| Pin::new(&mut this.io).poll_write(cx, bytes))
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, parts)
+        let this = &mut *self;
+        this.cutoff.poll(cx, |cx| Pin::new(&mut this.io).poll_write_vectored(cx, parts))
     }
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let this = &mut *self;
+        this.cutoff.poll(cx, |cx| Pin::new(&mut this.io).poll_flush(cx))
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let this = &mut *self;
+        this.cutoff.poll(cx, |cx| Pin::new(&mut this.io).poll_shutdown(cx))
     }
 }

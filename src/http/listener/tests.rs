@@ -57,3 +57,20 @@ fn a_port_in_use_is_said_so() {
     let error = bind(taken.local_addr().unwrap()).unwrap_err();
     assert!(matches!(error, ListenError::InUse { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_cut_connection_neither_reads_nor_writes() {
+    use tokio::io::AsyncReadExt;
+    let (io, mut client) = tokio::io::duplex(64);
+    let mut connection = rewrite::Rewriting::new(io, PeerInfo::default(), true);
+    let cutoff = connection.cutoff.clone();
+    client.write_all(b"x").await.unwrap();
+    assert_eq!(connection.read_u8().await.unwrap(), b'x');
+    // The client reads nothing, so this write stands still until the cut wakes it.
+    let stalled = tokio::spawn(async move { (connection.write_all(&[0; 1000]).await.unwrap_err().kind(), connection) });
+    tokio::task::yield_now().await;
+    cutoff.cut();
+    let (kind, mut connection) = tokio::time::timeout(Duration::from_secs(10), stalled).await.unwrap().unwrap();
+    assert_eq!(kind, io::ErrorKind::ConnectionAborted);
+    assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+}

@@ -1,5 +1,6 @@
 //! One request onward, one answer back; an upgraded connection is joined to the other.
-use super::tls;
+use crate::http::listener::UPGRADE_WAS;
+use crate::storage::pki::trusting;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub(super) struct Onward<'a> {
     pub path: &'a str,
     pub host: String,
     pub scheme: &'a str,
+    /// Who asks, for a backend that takes our word for it.
+    pub identity: Option<Vec<(String, String)>>,
 }
 
 /// Headers between two neighbours, which are not sent on; and what proves who somebody is here, which is nobody's business there.
@@ -45,7 +48,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if onward.scheme == "https" {
-        let config = tls::trusting().map_err(|e| e.to_string())?;
+        let config = trusting().map_err(|e| e.to_string())?;
         let name = ServerName::try_from("backend.invalid").map_err(|e| e.to_string())?;
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.map_err(|e| e.to_string())?;
         return exchange(request, payload, stream, onward).await;
@@ -53,13 +56,20 @@ where
     exchange(request, payload, stream, onward).await
 }
 
-async fn exchange<S>(request: &HttpRequest, payload: web::Payload, stream: S, onward: &Onward<'_>) -> Result<HttpResponse, String>
+pub(super) async fn exchange<S>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    stream: S,
+    onward: &Onward<'_>,
+) -> Result<HttpResponse, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     tokio::spawn(connection.with_upgrades());
-    let upgrade = request.headers().get("upgrade").filter(|_| request.head().upgrade()).cloned();
+    // The listener shows SPDY as a websocket; the backend is to see what the client asked for.
+    let asked = request.headers().get(UPGRADE_WAS).or_else(|| request.headers().get("upgrade"));
+    let upgrade = asked.filter(|_| request.head().upgrade()).cloned();
     let (chunks, body) = mpsc::channel::<Bytes>(QUEUE);
     let mut payload = Some(payload);
     if upgrade.is_none()
@@ -71,10 +81,16 @@ where
         "" => onward.path.to_string(),
         query => format!("{}?{query}", onward.path),
     });
-    for (name, value) in request.headers().iter().filter(|(n, _)| !OWN.contains(&n.as_str()) && !n.as_str().starts_with("impersonate-")) {
+    for (name, value) in request.headers().iter().filter(|(name, _)| passes(name.as_str(), onward)) {
         builder = builder.header(name.as_str(), value.as_bytes());
     }
-    builder = builder.header("host", &onward.host).header("x-forwarded-uri", onward.prefix);
+    builder = builder.header("host", &onward.host);
+    if !onward.prefix.is_empty() {
+        builder = builder.header("x-forwarded-uri", onward.prefix);
+    }
+    for (name, value) in onward.identity.iter().flatten() {
+        builder = builder.header(name, value);
+    }
     if let Some(protocol) = &upgrade {
         builder = builder.header("connection", "Upgrade").header("upgrade", protocol.as_bytes());
     }
@@ -87,6 +103,12 @@ where
     };
     let response = sender.send_request(builder.body(body).map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
     answer(response, payload, onward).await
+}
+
+/// Whether a client's header is for the backend. Nobody says by himself who he is where our word counts.
+fn passes(name: &str, onward: &Onward<'_>) -> bool {
+    let forged = onward.identity.is_some() && name.starts_with("x-remote-");
+    !OWN.contains(&name) && !name.starts_with("impersonate-") && !name.eq_ignore_ascii_case(UPGRADE_WAS) && !forged
 }
 
 async fn answer(response: hyper::Response<Incoming>, payload: Option<web::Payload>, onward: &Onward<'_>) -> Result<HttpResponse, String> {

@@ -1,14 +1,19 @@
 //! `pods/<name>/proxy` and `services/<name>/proxy`: HTTP through to a pod, over the connection that its node dialled.
+mod aggregate;
 mod backend;
 mod forward;
-mod tls;
+mod node;
+
+pub use aggregate::Aggregator;
 
 use super::api::{Gateway, Target};
 use super::pods::PodStreams;
+use crate::actors::aggregation::{Dial, Duplex};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::Entry;
 use actix_web::{HttpRequest, HttpResponse, web};
+use async_trait::async_trait;
 use backend::{Backend, Named, pod_port, service_backend};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -16,11 +21,12 @@ use tokio::net::TcpStream;
 /// Forwards requests to what runs in the cluster.
 pub struct Proxy {
     gateway: Arc<Gateway>,
+    pods: PodStreams,
 }
 
 impl Proxy {
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Proxy { gateway }
+    pub fn new(gateway: Arc<Gateway>, pods: PodStreams) -> Self {
+        Proxy { gateway, pods }
     }
 
     /// Whether a path is one of those that are forwarded.
@@ -28,14 +34,13 @@ impl Proxy {
         target.group.is_empty() && target.subresource == "proxy"
     }
 
+    /// What is asked of the backend: the path behind `/proxy`, if there is one.
+    pub fn behind(path: &str) -> &str {
+        path.get(prefix_of(path).len()..).unwrap_or_default()
+    }
+
     /// Answers such a request; the user may make it.
-    pub async fn serve(
-        &self,
-        request: &HttpRequest,
-        payload: web::Payload,
-        target: &Target,
-        pods: &PodStreams,
-    ) -> Result<HttpResponse, ApiError> {
+    pub async fn serve(&self, request: &HttpRequest, payload: web::Payload, target: &Target) -> Result<HttpResponse, ApiError> {
         let named = Named::parse(&target.name)?;
         let backend = match target.resource.as_str() {
             "pods" => {
@@ -44,7 +49,10 @@ impl Proxy {
                 Backend::Pod { entry, port }
             }
             "services" => self.service(&target.namespace, &named)?,
-            "nodes" => return Err(ApiError::not_implemented("the proxy of nodes")),
+            "nodes" => {
+                let behind = Proxy::behind(request.path());
+                return node::serve(&self.gateway, &self.pods, named.name, request.method().as_str(), behind).await;
+            }
             other => return Err(ApiError::not_found("", other, &target.name)),
         };
         let prefix = prefix_of(request.path());
@@ -57,11 +65,17 @@ impl Proxy {
             }
             return Ok(HttpResponse::MovedPermanently().insert_header(("Location", location)).finish());
         }
-        let onward = forward::Onward { prefix, path: if rest.is_empty() { "/" } else { rest }, host: backend.host(), scheme: named.scheme };
+        let onward = forward::Onward {
+            prefix,
+            path: if rest.is_empty() { "/" } else { rest },
+            host: backend.host(),
+            scheme: named.scheme,
+            identity: None,
+        };
         let unreachable = |e: String| ApiError::unavailable(format!("error trying to reach service: {e}"));
         match &backend {
             Backend::Pod { entry, port } => {
-                let stream = pods.dial(entry, *port).await?;
+                let stream = self.pods.dial(entry, *port).await?;
                 forward::forward(request, payload, stream, &onward).await.map_err(unreachable)
             }
             Backend::Address(address) => {
@@ -85,6 +99,30 @@ impl Proxy {
     fn entry(&self, plural: &str, namespace: &str, name: &str) -> Result<Arc<Entry>, ApiError> {
         let found = self.gateway.kinds.find("", plural).and_then(|s| s.shelf.snapshot().get(&ObjectKey::new(namespace, name)).cloned());
         found.ok_or_else(|| ApiError::not_found("", plural, name))
+    }
+}
+
+#[async_trait]
+impl Dial for Proxy {
+    /// Through the pod's node where there is a pod; straight to the address where the endpoints are somebody else's.
+    async fn dial(&self, namespace: &str, service: &str, port: u16) -> Result<Box<dyn Duplex>, String> {
+        let entry = self.entry("services", namespace, service).map_err(|e| e.message)?;
+        let object = entry.parse();
+        let straight = |e: std::io::Error| format!("dial tcp: {e}");
+        if object["spec"]["type"] == "ExternalName" {
+            let host = object["spec"]["externalName"].as_str().unwrap_or_default();
+            return Ok(Box::new(TcpStream::connect((host, port)).await.map_err(straight)?));
+        }
+        let port = port.to_string();
+        let named = Named { scheme: "https", name: service, port: &port };
+        match self.service(namespace, &named).map_err(|e| e.message)? {
+            Backend::Pod { entry, port } => Ok(Box::new(self.pods.dial(&entry, port).await.map_err(|e| e.message)?)),
+            Backend::Address(address) => {
+                let stream = TcpStream::connect(address).await.map_err(|e| format!("dial tcp {address}: {e}"))?;
+                let _ = stream.set_nodelay(true);
+                Ok(Box::new(stream))
+            }
+        }
     }
 }
 

@@ -89,7 +89,7 @@ async fn send(session: &mut Session, channel: u8, base64: bool, piece: &[u8]) ->
 }
 
 /// A message's channel and payload; `None` when it has no channel or does not decode.
-pub(super) fn decode(base64: bool, message: Bytes) -> Option<(u8, Bytes)> {
+pub(crate) fn decode(base64: bool, message: Bytes) -> Option<(u8, Bytes)> {
     let (first, rest) = message.split_first()?;
     if !base64 {
         return Some((*first, message.slice(1..)));

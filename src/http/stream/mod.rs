@@ -12,6 +12,9 @@ pub mod remote_command;
 pub mod spdy;
 pub mod upgrade;
 
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use channels::decode as decode_message;
 pub use logs::logs_response;
 pub use port_forward::{PodTarget, port_forward_response};
 pub use remote_command::{ExecOptions, attach_response, check_options, exec_response};

@@ -1,12 +1,14 @@
 //! Who may do what, as pure decisions: what is asked for, what a rule allows, what rules cover others.
 mod attributes;
 mod covers;
+mod decision;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use attributes::Attributes;
 pub use covers::{Shortfall, covers};
+pub use decision::{Authorize, Decision};
 pub use rules::PolicyRule;
 
 /// The group of roles and their bindings.

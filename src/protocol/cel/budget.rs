@@ -5,6 +5,8 @@ use super::Fault;
 pub const CALL_LIMIT: u64 = 1_000_000;
 /// Units that all the expressions for one object may cost together, upstream's `RuntimeCELCostBudget`.
 pub const OBJECT_BUDGET: u64 = 10_000_000;
+/// Units that all the match conditions of a webhook or policy may cost together, upstream's `RuntimeCELCostBudgetMatchConditions`.
+pub const CONDITIONS_BUDGET: u64 = OBJECT_BUDGET / 4;
 /// Characters of text that are looked at for one unit.
 const TEXT_PER_UNIT: u64 = 10;
 
@@ -51,6 +53,14 @@ impl Budget {
         self.call -= units;
         self.left = self.left.saturating_sub(units);
         Ok(())
+    }
+
+    /// Lets an expression be evaluated in the middle of another one: it has a call of its own, and pays from the same purse.
+    pub(super) fn aside<T>(&mut self, evaluate: impl FnOnce(&mut Budget) -> T) -> T {
+        let call = self.call;
+        let outcome = evaluate(self);
+        self.call = call.min(self.left);
+        outcome
     }
 
     /// Pays for looking at that many characters.

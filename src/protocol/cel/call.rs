@@ -76,6 +76,11 @@ pub(super) fn call(call: &CallExpr, frame: &Frame<'_>, budget: &mut Budget) -> O
     if let ("dyn", None, [value]) = (call.func_name.as_str(), &target, arguments.as_slice()) {
         return Ok(value.clone());
     }
+    if let Some(Value::Opaque(_)) = &target
+        && let Some(outcome) = super::authorizer::call(&call.func_name, target.as_ref(), &arguments, budget)
+    {
+        return outcome;
+    }
     let name = space.as_deref().unwrap_or(&call.func_name);
     pay(name, target.as_ref(), &arguments, budget)?;
     let result = library(name, target, arguments)?;

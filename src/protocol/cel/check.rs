@@ -4,7 +4,9 @@
 //! Types are inferred as far as declarations reach; where they end, everything goes, and evaluation will tell.
 use super::Type;
 use super::cost::UNBOUNDED_SIZE;
-use kube_cel::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators as op};
+use kube_cel::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, StructExpr, operators as op,
+};
 use std::sync::Arc;
 
 /// The findings about a good expression.
@@ -46,6 +48,7 @@ impl Checker<'_> {
         match &expr.expr {
             Expr::Literal(literal) => of(literal_type(literal), 0),
             Expr::Ident(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
+                Some((_, Type::Messages)) => Err(self.fault(name, &format!("undeclared reference to '{name}' (in container '')"))),
                 Some((_, found)) => of(found.clone(), 1),
                 None if super::call::type_named(name).is_some() => of(Type::Dyn, 0),
                 None => Err(self.fault(name, &format!("undeclared reference to '{name}' (in container '')"))),
@@ -71,12 +74,30 @@ impl Checker<'_> {
                 }
                 of(Type::Map(Arc::new(Type::Dyn), map.entries.len() as u64), cost)
             }
-            Expr::Struct(message) => {
-                let name = &message.type_name;
-                Err(self.fault(name, &format!("undeclared reference to '{name}' (in container '')")))
-            }
+            Expr::Struct(message) => self.message(message),
             Expr::Unspecified => Err(self.fault("", "unexpected failed resolution")),
         }
+    }
+
+    /// `Object.spec{…}` where such messages are declared. Its fields are known to whoever applies it.
+    fn message(&mut self, message: &StructExpr) -> Found {
+        let name = &message.type_name;
+        let root = name.split('.').next().unwrap_or_default();
+        let declared = self.scope.iter().any(|(known, of)| known == root && *of == Type::Messages);
+        let Some(result) = super::message::result_type(name).filter(|_| declared) else {
+            return Err(self.fault(name, &format!("undeclared reference to '{name}' (in container '')")));
+        };
+        let mut cost = 40;
+        for entry in &message.entries {
+            let EntryExpr::StructField(field) = &entry.expr else { continue };
+            if let Some(known) = super::message::fields(name)
+                && !known.contains(&field.field.as_str())
+            {
+                return Err(self.fault(&field.field, &format!("undefined field '{}'", field.field)));
+            }
+            cost += self.expr(&field.value)?.cost;
+        }
+        of(result, cost)
     }
 
     fn select(&mut self, select: &SelectExpr) -> Found {
@@ -97,6 +118,10 @@ impl Checker<'_> {
         match held {
             Type::Dyn | Type::Null => Ok(Type::Dyn),
             Type::Map(item, _) => Ok((**item).clone()),
+            Type::Named(of) => match super::authorizer::field_type(of, name) {
+                Some(found) => Ok(found),
+                None => Err(self.fault(&format!(".{name}"), &format!("undefined field '{name}'"))),
+            },
             Type::Object(fields) => match fields.iter().find(|(known, _)| known == name) {
                 Some((_, field)) => Ok(field.of.clone()),
                 None => Err(self.fault(&format!(".{name}"), &format!("undefined field '{name}'"))),
@@ -180,6 +205,10 @@ impl Checker<'_> {
 
     fn function(&self, name: &str, target: Option<&Checked>, arguments: &[Checked]) -> Result<Type, String> {
         let first = target.or(arguments.first()).map_or(&Type::Dyn, |t| &t.result);
+        if let (Some(receiver), Type::Named(of)) = (target, first) {
+            let given: Vec<&Type> = arguments.iter().map(|a| &a.result).collect();
+            return super::authorizer::result_type(of, name, &given).ok_or_else(|| self.no_overload(name, &[&receiver.result]));
+        }
         let text = || Type::String(first.size().max(UNBOUNDED_SIZE.min(first.size().saturating_mul(2))));
         let last = name.rsplit('.').next().unwrap_or(name);
         Ok(match last {
@@ -325,6 +354,7 @@ impl Checker<'_> {
 fn function_cost(name: &str, sizes: u64) -> u64 {
     match name {
         "size" => 0,
+        "check" => super::authorizer::CHECK_COST,
         "matches" | "find" | "findAll" => 200 + sizes / 4,
         "distinct" | "replace" => (sizes / 10).saturating_mul(2),
         _ if name.starts_with("sets.") => sizes.saturating_mul(sizes.min(1000)) / 10,

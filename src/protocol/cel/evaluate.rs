@@ -1,8 +1,10 @@
 //! The evaluator: walks the expression, one unit of the budget for each step.
+use super::authorizer::request_resource;
 use super::call::call;
 use super::comprehend::comprehend;
+use super::message::{Message, message};
 use super::operators::{key_of, number_key};
-use super::{Budget, Fault, Variables, optional_none, optional_of};
+use super::{Budget, Fault, Scope, optional_none, optional_of};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, SelectExpr};
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
@@ -18,7 +20,7 @@ const MAP_COST: u64 = 30;
 
 /// Names in scope: the program's variables, and around them those of macros.
 pub(super) enum Frame<'a> {
-    Root(&'a Variables),
+    Root(&'a dyn Scope),
     /// An error can be bound as well: `all` and `exists` carry one along until they know whether it matters.
     Inner {
         parent: &'a Frame<'a>,
@@ -27,8 +29,8 @@ pub(super) enum Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub fn root(variables: &'a Variables) -> Self {
-        Frame::Root(variables)
+    pub fn root(scope: &'a dyn Scope) -> Self {
+        Frame::Root(scope)
     }
 
     pub fn inner(parent: &'a Frame<'a>) -> Self {
@@ -59,11 +61,20 @@ impl<'a> Frame<'a> {
 
     pub fn get(&self, name: &str) -> Option<Outcome> {
         match self {
-            Frame::Root(variables) => variables.get(name).cloned().map(Ok),
+            Frame::Root(scope) => scope.get(name).map(Ok),
             Frame::Inner { parent, names } => {
                 let found = names.borrow().iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
                 found.or_else(|| parent.get(name))
             }
+        }
+    }
+
+    /// `name.field`, where the scope makes it up when it is asked for.
+    fn member(&self, name: &str, field: &str, budget: &mut Budget) -> Option<Outcome> {
+        match self {
+            Frame::Root(scope) => scope.member(name, field, budget),
+            Frame::Inner { names, .. } if names.borrow().iter().any(|(known, _)| known == name) => None,
+            Frame::Inner { parent, .. } => parent.member(name, field, budget),
         }
     }
 }
@@ -83,7 +94,7 @@ pub(super) fn evaluate(expr: &IdedExpr, frame: &Frame<'_>, budget: &mut Budget) 
         Expr::Comprehension(expr) => comprehend(expr, frame, budget),
         Expr::List(list) => self::list(list, frame, budget),
         Expr::Map(map) => self::map(map, frame, budget),
-        Expr::Struct(_) => Err(Fault::Function("messages are not supported".into())),
+        Expr::Struct(made) => message(made, frame, budget),
         Expr::Unspecified => Err(Fault::NoSuchOverload),
     }
 }
@@ -101,11 +112,20 @@ fn constant(literal: &LiteralValue) -> Value {
 }
 
 fn select(select: &SelectExpr, frame: &Frame<'_>, budget: &mut Budget) -> Outcome {
+    if let Expr::Ident(name) = &select.operand.expr
+        && let Some(made) = frame.member(name, &select.field, budget)
+    {
+        budget.spend(1)?;
+        return if select.test { Ok(Value::Bool(made.is_ok())) } else { made };
+    }
     let operand = evaluate(&select.operand, frame, budget)?;
     budget.spend(1)?;
     if select.test {
         return match &operand {
             Value::Map(map) => Ok(Value::Bool(member(map, &select.field).is_some())),
+            Value::Opaque(_) if Message::of(&operand).is_some() => {
+                Ok(Value::Bool(Message::of(&operand).is_some_and(|m| m.field(&select.field).is_some())))
+            }
             Value::Opaque(_) => Ok(Value::Bool(optional(&operand).flatten().is_some_and(|inner| field(inner, &select.field).is_ok()))),
             _ => Err(Fault::NoSuchOverload),
         };
@@ -120,7 +140,11 @@ fn select(select: &SelectExpr, frame: &Frame<'_>, budget: &mut Budget) -> Outcom
 pub(super) fn field(value: &Value, name: &str) -> Outcome {
     match value {
         Value::Map(map) => member(map, name).cloned().ok_or_else(|| Fault::NoSuchKey(name.to_string())),
-        _ => Err(Fault::NoSuchOverload),
+        _ => match (Message::of(value), request_resource(value, name)) {
+            (Some(message), _) => message.field(name).cloned().ok_or_else(|| Fault::NoSuchKey(name.to_string())),
+            (None, Some(own)) => Ok(own),
+            (None, None) => Err(Fault::NoSuchOverload),
+        },
     }
 }
 

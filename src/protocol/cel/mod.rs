@@ -6,27 +6,35 @@
 //! - [`Program`]: a compiled expression; compile once, evaluate often
 //! - `check`: undeclared names and fields, operators that don't fit, and an estimate of what evaluation may cost
 //! - `evaluate`, `comprehend`, `operators`, `call`: evaluation
-//! - `values`: JSON in and out
+//! - `values`, `message`: JSON in and out
+//! - `environment`, `scope`, `authorizer`: what expressions of admission see
+mod authorizer;
 mod budget;
 mod call;
 mod check;
 mod comprehend;
 mod cost;
+mod environment;
 mod evaluate;
 mod fault;
+mod message;
 mod operators;
 mod program;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod types;
 mod values;
 
-pub use budget::{Budget, CALL_LIMIT, OBJECT_BUDGET};
+pub use authorizer::{Question, authorizer};
+pub use budget::{Budget, CALL_LIMIT, CONDITIONS_BUDGET, OBJECT_BUDGET};
 pub use check::Checked;
 pub use cost::{RULE_ESTIMATE_LIMIT, SCHEMA_ESTIMATE_LIMIT, cost_message};
+pub use environment::{Environment, device_selector};
 pub use fault::Fault;
 pub use kube_cel::cel::Value;
 pub use program::{CompileError, Program};
+pub use scope::{Defined, Definition, Scope};
 pub use types::{Field, Type};
 pub use values::{escape, from_json, optional_none, optional_of, timestamp_or_text, to_json};
 

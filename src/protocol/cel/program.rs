@@ -1,7 +1,7 @@
 //! A compiled expression.
 use super::check::{Checked, check};
 use super::evaluate::{Frame, evaluate};
-use super::{Budget, Fault, Type, Variables};
+use super::{Budget, Fault, Scope, Type};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Longest expression, in bytes.
 const LONGEST: usize = 10 * 1024;
 /// Deepest nesting of an expression. Longer chains of operators count as nesting, too.
-const DEEPEST: usize = 160;
+pub(super) const DEEPEST: usize = 160;
 /// The parser is recursive; this holds for the longest expression whatever its shape. The pages are not touched unless needed.
 const PARSER_STACK: usize = 256 * 1024 * 1024;
 
@@ -21,6 +21,7 @@ pub struct Program {
     ast: Arc<IdedExpr>,
     source: Arc<str>,
     names: Arc<BTreeSet<String>>,
+    depth: usize,
 }
 
 /// Why a text is no expression.
@@ -47,7 +48,8 @@ impl Program {
         let ast = parsed.map_err(|_| syntax("unsupported expression"))??;
         let mut names = BTreeSet::new();
         names_in(&ast, &mut names);
-        Ok(Program { ast: Arc::new(ast), source: source.into(), names: Arc::new(names) })
+        let depth = depth(&ast);
+        Ok(Program { ast: Arc::new(ast), source: source.into(), names: Arc::new(names), depth })
     }
 
     /// The text that it was compiled from.
@@ -66,16 +68,21 @@ impl Program {
         check(&self.ast, &self.source, variables).map_err(CompileError::Invalid)
     }
 
+    /// How deep it nests: at most [`DEEPEST`].
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Evaluates. Never panics, and ends when the budget does.
-    pub fn evaluate(&self, variables: &Variables, budget: &mut Budget) -> Result<Value, Fault> {
+    pub fn evaluate(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Value, Fault> {
         budget.begin();
-        let run = catch_unwind(AssertUnwindSafe(|| evaluate(&self.ast, &Frame::root(variables), budget)));
+        let run = catch_unwind(AssertUnwindSafe(|| evaluate(&self.ast, &Frame::root(scope), budget)));
         run.unwrap_or_else(|_| Err(Fault::Function("internal error in a library function".into())))
     }
 
     /// Evaluates to a truth value.
-    pub fn evaluate_bool(&self, variables: &Variables, budget: &mut Budget) -> Result<bool, Fault> {
-        match self.evaluate(variables, budget)? {
+    pub fn evaluate_bool(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<bool, Fault> {
+        match self.evaluate(scope, budget)? {
             Value::Bool(truth) => Ok(truth),
             _ => Err(Fault::NoSuchOverload),
         }

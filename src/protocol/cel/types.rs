@@ -23,6 +23,10 @@ pub enum Type {
     /// Known fields, under their escaped names; no others.
     Object(Arc<Vec<(String, Field)>>),
     Optional(Arc<Type>),
+    /// One of Kubernetes' own types, by its name: a question to the authorizer, a message that a mutation makes.
+    Named(&'static str),
+    /// Declared as a variable: messages whose names begin with the variable's can be made.
+    Messages,
 }
 
 /// A field of an object type.
@@ -48,13 +52,15 @@ impl Type {
             Type::Double => "double".into(),
             Type::String(_) => "string".into(),
             Type::Bytes => "bytes".into(),
-            Type::Null => "null".into(),
+            Type::Null => "null_type".into(),
             Type::Timestamp => "timestamp".into(),
             Type::Duration => "duration".into(),
             Type::List(item, _) => format!("list({})", item.name()),
             Type::Map(item, _) => format!("map(string, {})", item.name()),
             Type::Object(_) => "object".into(),
             Type::Optional(of) => format!("optional_type({})", of.name()),
+            Type::Named(name) => (*name).into(),
+            Type::Messages => "type".into(),
         }
     }
 

@@ -151,6 +151,6 @@ pub fn to_json(value: &Value) -> Option<Json> {
             Value::String(text) => text.as_str().into(),
             _ => return None,
         },
-        _ => return None,
+        other => return super::message::Message::of(other)?.to_json(),
     })
 }

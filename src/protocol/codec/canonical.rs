@@ -19,10 +19,12 @@ const QUANTITY_MAPS: &[&str] = &[
     "default",
     "defaultRequest",
     "maxLimitRequestRatio",
+    "consumedCapacity",
+    "resources",
 ];
 
 /// Fields that are one quantity.
-const QUANTITIES: &[&str] = &["sizeLimit", "divisor", "averageValue"];
+const QUANTITIES: &[&str] = &["sizeLimit", "divisor", "averageValue", "capacity", "tolerance", "maximumVolumeSize", "allocationMultiplier"];
 
 /// Fields that hold other people's keys (labels, data, raw extensions): nothing inside them is ours to read.
 const OPAQUE: &[&str] = &[
@@ -101,7 +103,10 @@ fn walk(value: &mut Value, name: &str, path: &mut Vec<String>) -> Result<(), Fau
             for (index, item) in items.iter_mut().enumerate() {
                 // The name stays the list's own: `metrics[0]`.
                 path.push(index.to_string());
-                walk(item, name, path)?;
+                match item.as_str() {
+                    Some(text) if name == "validValues" => *item = respell(text, path)?.into(),
+                    _ => walk(item, name, path)?,
+                }
                 path.pop();
             }
             Ok(())
@@ -123,8 +128,7 @@ fn walk_members(members: &mut Map<String, Value>, name: &str, path: &mut Vec<Str
         }
         path.push(key.clone());
         if let Some(text) = member.as_str() {
-            // `value` is a quantity only as a metric's target or current value.
-            if QUANTITIES.contains(&key.as_str()) || (key == "value" && matches!(name, "target" | "current")) {
+            if QUANTITIES.contains(&key.as_str()) || is_amount(name, path) {
                 *member = respell(text, path)?.into();
             }
         } else if QUANTITY_MAPS.contains(&key.as_str()) && is_string_map(member) {
@@ -135,6 +139,17 @@ fn walk_members(members: &mut Map<String, Value>, name: &str, path: &mut Vec<Str
         path.pop();
     }
     Ok(())
+}
+
+/// Whether the string at this path, in the object of this name, is a quantity though others of its name are none: a metric's target or
+/// current value, and what a device has and gives (`capacity.memory.value`).
+fn is_amount(name: &str, path: &[String]) -> bool {
+    match path {
+        [.., last] if last == "value" && matches!(name, "target" | "current") => true,
+        [.., map, _, last] if last == "value" && map == "capacity" => true,
+        [.., last] => name == "validRange" || (name == "requestPolicy" && last == "default"),
+        [] => false,
+    }
 }
 
 fn is_string_map(value: &Value) -> bool {

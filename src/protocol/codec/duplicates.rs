@@ -8,12 +8,37 @@ use std::fmt;
 /// Objects with more keys than this use a hash set instead of comparing with each earlier key.
 const SMALL_OBJECT: usize = 24;
 
+/// The findings of strict validation, as sentences in the order of the document: keys that occur more than once, and those of the
+/// given paths, which the schema doesn't know.
+pub fn in_order(body: &[u8], unknown: &[String]) -> Result<Vec<String>, serde_json::Error> {
+    let mut left: HashSet<&str> = unknown.iter().map(String::as_str).collect();
+    let mut findings = Vec::new();
+    let mut note = |path: String, again: bool| {
+        let sentence = match again {
+            true => format!("duplicate field \"{path}\""),
+            false if left.remove(path.as_str()) => format!("unknown field \"{path}\""),
+            false => return,
+        };
+        if findings.len() < MAX_STRICT_FINDINGS && !findings.contains(&sentence) {
+            findings.push(sentence);
+        }
+    };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    Walk { path: &Trail::Root, every: true, note: &mut note }.deserialize(&mut json)?;
+    Ok(findings)
+}
+
 /// Paths of the keys that occur more than once in their object. Fails on a body that isn't JSON or is nested deeper than the
 /// parser's 128 levels (which the typed parse doesn't notice inside unknown fields).
 pub fn duplicates(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
     let mut found = Vec::new();
     let mut json = serde_json::Deserializer::from_slice(body);
-    Walk { path: &Trail::Root, found: &mut found }.deserialize(&mut json)?;
+    let mut note = |path: String, _| {
+        if found.len() < MAX_STRICT_FINDINGS && !found.contains(&path) {
+            found.push(path);
+        }
+    };
+    Walk { path: &Trail::Root, every: false, note: &mut note }.deserialize(&mut json)?;
     Ok(found)
 }
 
@@ -44,7 +69,10 @@ impl Trail<'_> {
 
 struct Walk<'a> {
     path: &'a Trail<'a>,
-    found: &'a mut Vec<String>,
+    /// Whether keys that occur for the first time are told of as well.
+    every: bool,
+    /// Is told the path of a key, and whether the object had it before.
+    note: &'a mut dyn FnMut(String, bool),
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -82,7 +110,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while seq.next_element_seed(Walk { path: &Trail::Index(self.path, index), found: &mut *self.found })?.is_some() {
+        while seq.next_element_seed(Walk { path: &Trail::Index(self.path, index), every: self.every, note: &mut *self.note })?.is_some() {
             index += 1;
         }
         Ok(())
@@ -92,14 +120,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let mut seen = Seen::default();
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
             let here = Trail::Key(self.path, &key);
-            if seen.contains(&key) && self.found.len() < MAX_STRICT_FINDINGS {
+            let again = seen.contains(&key);
+            if again || self.every {
                 let mut text = String::new();
                 here.write(&mut text);
-                if !self.found.contains(&text) {
-                    self.found.push(text);
-                }
+                (self.note)(text, again);
             }
-            map.next_value_seed(Walk { path: &here, found: &mut *self.found })?;
+            map.next_value_seed(Walk { path: &here, every: self.every, note: &mut *self.note })?;
             seen.insert(key);
         }
         Ok(())

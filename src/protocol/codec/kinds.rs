@@ -21,6 +21,7 @@ pub static LIMIT_RANGE: Codec = Codec::of::<api::core::v1::LimitRange>();
 pub static PERSISTENT_VOLUME: Codec = Codec::of::<api::core::v1::PersistentVolume>();
 pub static PERSISTENT_VOLUME_CLAIM: Codec = Codec::of::<api::core::v1::PersistentVolumeClaim>();
 pub static COMPONENT_STATUS: Codec = Codec::of::<api::core::v1::ComponentStatus>();
+pub static DECISION: Codec = Codec::named::<crate::decision::Decision>("Decision", "impresario.dev/v1");
 pub static BINDING: Codec = Codec::of::<api::core::v1::Binding>();
 pub static REPLICA_SET: Codec = Codec::of::<api::apps::v1::ReplicaSet>();
 pub static DEPLOYMENT: Codec = Codec::of::<api::apps::v1::Deployment>();

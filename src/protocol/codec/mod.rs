@@ -49,12 +49,17 @@ pub struct Checked {
     pub unknown: Vec<String>,
     /// Fields given more than once; the last one counted.
     pub duplicate: Vec<String>,
+    /// What [`Checked::findings`] says when there are both sorts in a typed body: all in the order of the document. Else empty.
+    pub mixed: Vec<String>,
 }
 
 impl Checked {
     /// The findings of strict field validation, one sentence each: `unknown field "spec.foo"`. They are warnings with
     /// `fieldValidation=Warn` and an error with `Strict`.
     pub fn findings(&self) -> Vec<String> {
+        if !self.mixed.is_empty() {
+            return self.mixed.clone();
+        }
         let duplicate = self.duplicate.iter().map(|p| format!("duplicate field \"{p}\""));
         let unknown = self.unknown.iter().map(|p| format!("unknown field \"{p}\""));
         duplicate.chain(unknown).take(MAX_STRICT_FINDINGS).collect()
@@ -102,7 +107,11 @@ impl Codec {
     pub fn check(&self, body: &[u8]) -> Result<Checked, DecodeError> {
         let checked = self.check_single(body)?;
         let duplicate = duplicates::duplicates(body).map_err(|e| locate::explain(self, body, &e))?;
-        Ok(Checked { duplicate, ..checked })
+        let mixed = match checked.unknown.is_empty() || duplicate.is_empty() {
+            true => Vec::new(),
+            false => duplicates::in_order(body, &checked.unknown).map_err(|e| locate::explain(self, body, &e))?,
+        };
+        Ok(Checked { duplicate, mixed, ..checked })
     }
 
     /// The check of a body in which no field can stand twice.
@@ -117,7 +126,7 @@ impl Codec {
         if let Err((path, problem)) = canonical::canonicalise(&mut value, self.kind) {
             return Err(self.refuse(format!("unable to parse {path}: {problem}")));
         }
-        Ok(Checked { value, unknown, duplicate: Vec::new() })
+        Ok(Checked { value, unknown, duplicate: Vec::new(), mixed: Vec::new() })
     }
 
     /// Checks an object that is already parsed, for instance the result of a patch.

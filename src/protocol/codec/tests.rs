@@ -43,6 +43,15 @@ fn quantities_become_canonical_but_labels_do_not() {
     assert_eq!(value["spec"]["nodeSelector"], json!({"protocol": "", "sizeLimit": "x"}));
     let bad = json!({"spec": {"hard": {"pods": "many"}}});
     assert!(RESOURCE_QUOTA.check(&body(bad)).unwrap_err().to_string().contains("quantities must match the regular expression"));
+    let elsewhere = [
+        (&HORIZONTAL_POD_AUTOSCALER, json!({"spec": {"behavior": {"scaleUp": {"tolerance": "x"}}}})),
+        (&RESOURCE_SLICE, json!({"spec": {"devices": [{"name": "d", "capacity": {"memory": {"value": "x"}}}]}})),
+        (&RESOURCE_SLICE, json!({"spec": {"devices": [{"name": "d", "capacity": {"a": {"requestPolicy": {"validValues": ["x"]}}}}]}})),
+        (&CSI_STORAGE_CAPACITY, json!({"storageClassName": "s", "capacity": "x"})),
+    ];
+    for (codec, bad) in elsewhere {
+        assert!(codec.check(&body(bad)).unwrap_err().to_string().contains("quantities must match the regular expression"));
+    }
 }
 
 #[test]

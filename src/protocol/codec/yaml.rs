@@ -12,6 +12,8 @@ const MAX_NODES: usize = 1_000_000;
 const MAX_DEPTH: usize = 128;
 /// Bodies up to this size nest too little to keep the reader busy.
 const HARMLESS: usize = 4096;
+/// How a key that a map has twice is told of.
+const TWICE: &str = "\" already set in map";
 /// Documents in one stream.
 const MAX_DOCUMENTS: usize = 10_000;
 
@@ -19,7 +21,7 @@ const MAX_DOCUMENTS: usize = 10_000;
 pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
     check_depth(body)?;
     let budget = Cell::new(MAX_NODES);
-    let value = node(&budget).deserialize(serde_yaml::Deserializer::from_slice(body)).map_err(fault)?;
+    let value = node(&budget).deserialize(serde_yaml::Deserializer::from_slice(body)).map_err(|e| fault(&e, body))?;
     serde_json::to_vec(&value).map_err(|e| DecodeError::Yaml(e.to_string()))
 }
 
@@ -32,7 +34,7 @@ pub fn yaml_documents(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
         if count >= MAX_DOCUMENTS {
             return Err(DecodeError::Yaml(format!("more than {MAX_DOCUMENTS} documents")));
         }
-        let value = node(&budget).deserialize(document).map_err(fault)?;
+        let value = node(&budget).deserialize(document).map_err(|e| fault(&e, body))?;
         if !value.is_null() {
             documents.push(value);
         }
@@ -48,11 +50,37 @@ fn check_depth(body: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-fn fault(error: serde_yaml::Error) -> DecodeError {
+fn fault(error: &serde_yaml::Error, body: &[u8]) -> DecodeError {
     let text = error.to_string();
-    let place = error.location().map(|l| format!("line {}: ", l.line())).unwrap_or_default();
     let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+    let place = error.location();
+    if let Some((key, place)) = key_of(said).zip(place.as_ref()) {
+        let line = second(body, key, place.line(), place.column()).unwrap_or(place.line());
+        return DecodeError::Yaml(format!("yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"));
+    }
+    let place = place.map(|l| format!("line {}: ", l.line())).unwrap_or_default();
     DecodeError::Yaml(format!("yaml: {place}{said}"))
+}
+
+/// The key of a finding of [`Node::visit_map`], behind the path that the reader puts before it.
+fn key_of(said: &str) -> Option<&str> {
+    let (_, key) = said.strip_suffix(TWICE)?.rsplit_once("key \"")?;
+    Some(key)
+}
+
+/// The line, from 1, of the second occurrence of a key in the block that begins at a line and column: the reader only tells where
+/// the block begins. `None` when the map is written within one line.
+fn second(body: &[u8], key: &str, line: usize, column: usize) -> Option<usize> {
+    let text = std::str::from_utf8(body).ok()?;
+    let is_key = |rest: &str| {
+        [key.to_string(), format!("\"{key}\""), format!("'{key}'")]
+            .iter()
+            .any(|k| rest.strip_prefix(k.as_str()).is_some_and(|r| r.trim_start().starts_with(':')))
+    };
+    let rest_of = |(at, text): (usize, &'_ str)| Some((at + 1, text.get(column.checked_sub(1)?..)?.to_string()));
+    let mut lines = text.lines().enumerate().skip(line.checked_sub(1)?).filter_map(rest_of).filter(|(_, rest)| is_key(rest));
+    lines.next()?;
+    lines.next().map(|(at, _)| at)
 }
 
 fn node(budget: &Cell<usize>) -> Node<'_> {
@@ -143,7 +171,7 @@ impl<'de> Visitor<'de> for Node<'_> {
                 other => return Err(A::Error::custom(format!("unsupported map key: {other}"))),
             };
             if members.contains_key(&key) {
-                return Err(A::Error::custom(format!("key \"{key}\" already set in map")));
+                return Err(A::Error::custom(format!("key \"{key}{TWICE}")));
             }
             let value = map.next_value_seed(inner)?;
             if key == "<<" {
@@ -179,6 +207,15 @@ mod tests {
     fn brackets_in_texts_are_texts() {
         let script = format!("data:\n  a: |\n    {}\n  b: \"{}\"\n", "[[ -f x ]".repeat(5000), "{".repeat(5000));
         assert!(yaml_to_json(script.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_key_given_twice_is_told_with_its_line() {
+        let said = |body: &str| yaml_to_json(body.as_bytes()).unwrap_err().to_string();
+        let expected = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 5: key \"foo\" already set in map";
+        assert_eq!(said("a: b\nspec:\n  foo: x\n  bar: {foo: y}\n  foo: z\n"), expected);
+        assert_eq!(said("\n- a: b\n  foo: x\n  bar: y\n  'foo': z\n"), expected);
+        assert!(said("{foo: 1, foo: 2}").contains("line 1: key \"foo\" already set in map"));
     }
 
     #[test]

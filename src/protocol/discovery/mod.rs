@@ -5,11 +5,13 @@
 mod aggregated;
 mod legacy;
 mod priority;
+mod remote;
 #[cfg(test)]
 mod tests;
 
 pub use aggregated::{Version, aggregated_api, aggregated_apis, wants_aggregated};
 pub use legacy::{api_group, api_group_list, api_resource_list, api_versions};
+pub use remote::{RemoteVersion, add_to_aggregated, add_to_group, add_to_groups};
 
 use bytes::Bytes;
 use serde_json::Value;

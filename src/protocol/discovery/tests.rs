@@ -1,5 +1,6 @@
 use super::*;
 use crate::resource::{ALL_VERBS, Resource, Subresource};
+use serde_json::json;
 
 const fn resource(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Resource {
     Resource {
@@ -85,4 +86,39 @@ fn an_etag_is_quoted_and_follows_the_body() {
     let two = Body::aggregated(&aggregated_apis(&served(), Version::V2), Version::V2);
     assert!(one.etag.starts_with('"') && one.etag.ends_with('"') && one.etag.len() == 66);
     assert_ne!(one.etag, two.etag);
+}
+
+#[test]
+fn what_others_serve_is_put_beside_ours() {
+    let flunder = json!({ "name": "flunders", "singularName": "flunder", "namespaced": true, "kind": "Flunder", "verbs": ["get"] });
+    let status = json!({ "name": "flunders/status", "singularName": "", "namespaced": true, "kind": "Flunder", "verbs": ["get"] });
+    let theirs = RemoteVersion {
+        group: "wardle.io".into(),
+        version: "v1alpha1".into(),
+        group_priority: 2000,
+        version_priority: 200,
+        resources: vec![flunder, status],
+        openapi: None,
+        stale: false,
+    };
+    let mut list = aggregated_apis(&served(), Version::V2);
+    add_to_aggregated(&mut list, std::slice::from_ref(&theirs));
+    let names: Vec<&str> = list["items"].as_array().unwrap().iter().map(|g| g["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["apps", "autoscaling", "wardle.io", "example.com", "metrics.k8s.io"]);
+    let resource = &list["items"][2]["versions"][0]["resources"][0];
+    assert_eq!((&resource["scope"], &resource["subresources"][0]["subresource"]), (&json!("Namespaced"), &json!("status")));
+    assert_eq!(resource["responseKind"], json!({ "group": "wardle.io", "version": "v1alpha1", "kind": "Flunder" }));
+
+    // A version that we have as well is theirs; another one of the group stands where its priority puts it.
+    let ours = RemoteVersion { group: "example.com".into(), version: "v1".into(), stale: true, version_priority: 10, ..theirs.clone() };
+    let newer = RemoteVersion { version: "v2".into(), version_priority: 200, ..ours.clone() };
+    let mut list = aggregated_apis(&served(), Version::V2);
+    add_to_aggregated(&mut list, &[ours.clone(), newer]);
+    let group = list["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == "example.com").unwrap();
+    let versions: Vec<(&str, &str)> =
+        group["versions"].as_array().unwrap().iter().map(|v| (v["version"].as_str().unwrap(), v["freshness"].as_str().unwrap())).collect();
+    assert_eq!(versions, [("v2", "Stale"), ("v1", "Stale")]);
+    let group = add_to_group(api_group(&served(), "example.com"), "example.com", &[ours]).unwrap();
+    assert_eq!((&group["kind"], &group["preferredVersion"]["version"]), (&json!("APIGroup"), &json!("v1")));
+    assert_eq!(add_to_group(None, "nobody.io", &[]), None);
 }

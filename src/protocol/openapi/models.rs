@@ -15,6 +15,9 @@ const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
 const API_RESOURCE_LIST: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// How every object describes its metadata, custom ones too.
+const STANDARD_METADATA: &str =
+    "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 const API_VERSION_TEXT: &str = "The version of the schema of this object, as group/version.";
 const KIND_TEXT: &str = "The kind of this object, in CamelCase. It cannot be changed.";
 
@@ -124,7 +127,7 @@ fn custom_definition(schema: Option<&Value>, kind: &str, form: Form) -> Value {
         if let Value::Object(properties) = properties {
             properties.insert("apiVersion".into(), json!({"type": "string", "description": API_VERSION_TEXT}));
             properties.insert("kind".into(), json!({"type": "string", "description": KIND_TEXT}));
-            properties.insert("metadata".into(), described(form, OBJECT_META, "Standard object metadata."));
+            properties.insert("metadata".into(), described(form, OBJECT_META, STANDARD_METADATA));
         }
     }
     out.into()

@@ -26,6 +26,9 @@ pub enum PatchError {
     /// The patch is well formed but doesn't fit the object.
     #[error("{0}")]
     Unprocessable(String),
+    /// A `test` operation found something else.
+    #[error("testing value {0} failed: test failed")]
+    TestFailed(String),
     #[error("invalid patch format of primitive list")]
     PrimitiveList,
     #[error("invalid patch format of retainKeys")]
@@ -45,9 +48,9 @@ impl PatchError {
     pub fn to_api_error(&self) -> ApiError {
         match self {
             PatchError::TooManyOperations { .. } => ApiError::too_large(self.to_string()),
-            PatchError::Unprocessable(why) => {
+            PatchError::Unprocessable(_) | PatchError::TestFailed(_) => {
                 let mut error = ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request");
-                let cause = Cause { reason: "UnexpectedServerResponse".into(), message: why.clone(), field: String::new() };
+                let cause = Cause { reason: "UnexpectedServerResponse".into(), message: self.to_string(), field: String::new() };
                 error.details = Some(Details { causes: vec![cause], ..Default::default() });
                 error
             }

@@ -80,6 +80,10 @@ fn json_patch() {
         apply(json!([{"op": "add", "path": "/a/b/-", "value": 3}, {"op": "test", "path": "/a/b/2", "value": 3}])),
         Ok(json!({"a": {"b": [1, 2, 3]}}))
     );
+    assert!(apply(json!([{"op": "test", "path": "/a/none", "value": null}])).is_ok());
+    for (path, value) in [("/a/b", json!(null)), ("/a/none", json!(1)), ("/none/none", json!(null))] {
+        assert!(apply(json!([{"op": "test", "path": path, "value": value}])).is_err(), "{path}");
+    }
     let failed = apply(json!([{"op": "test", "path": "/a/b/0", "value": 5}])).unwrap_err();
     assert_eq!((failed.to_string().as_str(), failed.to_api_error().code), ("testing value /a/b/0 failed: test failed", 422));
     assert!(apply(json!([{"op": "replace", "path": "/x", "value": 5}])).unwrap_err().to_string().contains("doc is missing key: /x"));

@@ -1,4 +1,4 @@
-//! Node selectors and topology selectors, as volumes and classes have them.
+//! Node selectors and topology selectors, as pods, volumes, claims and classes have them.
 use super::{invalid_each, items, text};
 use crate::names;
 use crate::status::FieldError;
@@ -13,17 +13,22 @@ pub fn node_selector(selector: &Value, path: &str) -> Vec<FieldError> {
         return faults;
     }
     for (path, term) in items(selector, path, "nodeSelectorTerms") {
-        for (path, requirement) in items(term, &path, "matchExpressions") {
-            requirement_faults(requirement, &path, &mut faults);
-        }
-        for (path, requirement) in items(term, &path, "matchFields") {
-            field_faults(requirement, &path, &mut faults);
-        }
+        node_selector_term(term, &path, true, &mut faults);
     }
     faults
 }
 
-fn requirement_faults(requirement: &Value, path: &str, faults: &mut Vec<FieldError>) {
+/// A `NodeSelectorTerm`. `strict`: the values must be possible labels; a preference that nothing meets does no harm.
+pub fn node_selector_term(term: &Value, path: &str, strict: bool, faults: &mut Vec<FieldError>) {
+    for (path, requirement) in items(term, path, "matchExpressions") {
+        requirement_faults(requirement, &path, strict, faults);
+    }
+    for (path, requirement) in items(term, path, "matchFields") {
+        field_faults(requirement, &path, faults);
+    }
+}
+
+fn requirement_faults(requirement: &Value, path: &str, strict: bool, faults: &mut Vec<FieldError>) {
     let values = requirement["values"].as_array().map_or(0, Vec::len);
     let field = format!("{path}.values");
     match text(requirement, "operator") {
@@ -41,7 +46,7 @@ fn requirement_faults(requirement: &Value, path: &str, faults: &mut Vec<FieldErr
     }
     let key = text(requirement, "key");
     faults.extend(invalid_each(&format!("{path}.key"), key, names::qualified_name(key)));
-    for (path, value) in items(requirement, path, "values") {
+    for (path, value) in items(requirement, path, "values").filter(|_| strict) {
         let value = value.as_str().unwrap_or_default();
         faults.extend(invalid_each(&path, value, names::label_value(value)));
     }

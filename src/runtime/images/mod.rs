@@ -31,8 +31,13 @@ pub use kubia::kubia_main;
 pub use reference::{ImageRef, MirrorRule, mirrored};
 pub use unpack::unpack_main;
 
+// What the fuzz targets reach besides.
+#[cfg(test)]
+pub(crate) use {config::parse_manifest, unpack::inside};
+
 use crate::runtime::api::{Image, RegistryAuth};
-use config::{ConfigBlob, Descriptor, parse_config};
+pub(crate) use config::parse_config;
+use config::{ConfigBlob, Descriptor};
 use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use futures_util::{StreamExt, TryStreamExt};
 use index::{ImageRecord, Index, LayerRecord, Paths};

@@ -155,7 +155,7 @@ impl Layer {
 }
 
 /// The entry's path below the root; `..` is refused even where it would not lead out.
-fn inside(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn inside(path: &Path) -> io::Result<PathBuf> {
     let mut clean = PathBuf::from("/");
     for component in path.components() {
         match component {

@@ -60,23 +60,23 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens `ca.crt` and `ca.key`, or makes them. A key alone gets a certificate again; a certificate alone is an error,
+    /// Opens `<stem>.crt` and `<stem>.key`, or makes them. A key alone gets a certificate again; a certificate alone is an error,
     /// because making a new key would cut off every node and client.
-    pub(super) fn open_or_create(dir: &Path, cluster_name: &str, now: Timestamp) -> Result<Authority, PkiError> {
-        let (certificate_path, key_path) = (dir.join("ca.crt"), dir.join("ca.key"));
+    pub(super) fn open_or_create(dir: &Path, stem: &str, common_name: &str, now: Timestamp) -> Result<Authority, PkiError> {
+        let (certificate_path, key_path) = (dir.join(format!("{stem}.crt")), dir.join(format!("{stem}.key")));
         let pem = match files::read(&certificate_path)? {
             Some(pem) => {
                 if files::read(&key_path)?.is_none() {
                     return Err(PkiError::Unusable {
                         path: key_path,
-                        what: "is missing, though ca.crt is there".into(),
+                        what: format!("is missing, though {stem}.crt is there"),
                         advice: "restore it from a backup, or remove the whole folder to start a new cluster".into(),
                     });
                 }
                 pem
             }
             None => {
-                let pem = self_sign(&key_file(&key_path)?, cluster_name, now)?;
+                let pem = self_sign(&key_file(&key_path)?, common_name, now)?;
                 files::write(&certificate_path, &pem)?;
                 pem
             }
@@ -85,16 +85,20 @@ impl Authority {
         let key = key_file(&key_path)?;
         let unusable =
             |what: &str, advice: &str| PkiError::Unusable { path: certificate_path.clone(), what: what.into(), advice: advice.into() };
-        let restore = "restore ca.crt and ca.key together from a backup, or remove the whole folder to start a new cluster";
+        let restore =
+            &format!("restore {stem}.crt and {stem}.key together from a backup, or remove the whole folder to start a new cluster");
         let fingerprint = identity::certificate_fingerprint(&certificate)?;
         if fingerprint != identity::fingerprint(&key.subject_public_key_info()) {
-            return Err(unusable("is not the certificate of the key in ca.key", restore));
+            return Err(unusable(&format!("is not the certificate of the key in {stem}.key"), restore));
         }
         if !identity::is_authority(&certificate)? {
             return Err(unusable("is not a certificate authority's", restore));
         }
         if Validity::of(&certificate)?.is_over(now) {
-            return Err(unusable("has expired", "remove ca.crt (not ca.key) and start again: the same key gets a new certificate"));
+            return Err(unusable(
+                "has expired",
+                &format!("remove {stem}.crt (not {stem}.key) and start again: the same key gets a new certificate"),
+            ));
         }
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|e| unusable(&format!("cannot be used: {e}"), restore))?;
         Ok(Authority { issuer, pem, certificate, fingerprint })

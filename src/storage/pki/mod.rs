@@ -6,6 +6,8 @@
 //! | `ca.crt`, `ca.key` | the cluster CA: ten years; its key signs every other certificate |
 //! | `server.crt`, `server.key` | what the API server and the mesh show; one year, renewed while running |
 //! | `admin.crt`, `admin.key` | `kubernetes-admin` of `system:masters`; one year, renewed at start |
+//! | `front-proxy-ca.crt`, `front-proxy-ca.key` | the request-header CA: signs nothing but the next pair |
+//! | `front-proxy-client.crt`, `front-proxy-client.key` | by which extension API servers know this server; one year, renewed at start |
 //! | `sa.key` | signs service account tokens |
 //! | `secrets.keys` | encrypts Secrets at rest; the newest key first |
 //! | `tokens.json`, `join-token` | who may join; see [`tokens`] |
@@ -15,6 +17,7 @@
 //! fits together, whenever the power goes. To rotate a key, remove both files.
 mod authority;
 mod files;
+mod front_proxy;
 mod identity;
 mod kubeconfig;
 pub mod node;
@@ -25,14 +28,17 @@ mod sealing;
 mod tests;
 pub mod tls;
 pub mod tokens;
+mod trusting;
 
 pub use authority::Authority;
+pub use front_proxy::{FRONT_PROXY_NAME, FrontProxy};
 pub use identity::{Identity, identity_of, request_fingerprint};
 pub use node::NodeIdentity;
 pub use request::{ParsedRequest, check_certificates, not_after};
 pub use resolver::ServerCertificate;
 pub use sealing::SealingKeys;
 pub use tokens::{JoinToken, TokenError, Tokens};
+pub use trusting::{anybody, trusting};
 
 use authority::{Keyed, Names, Template, Usage};
 use jiff::Timestamp;
@@ -93,6 +99,7 @@ pub struct Pki {
     authority: Authority,
     server: Arc<ServerCertificate>,
     admin: Keyed,
+    front_proxy: Arc<FrontProxy>,
     service_account: String,
     tokens: Tokens,
     server_secret: ring::hmac::Key,
@@ -119,15 +126,16 @@ impl Pki {
     /// [`Pki::open_or_create`], as if it were `now`.
     pub fn open_at(dir: &Path, config: PkiConfig, now: Timestamp) -> Result<Pki, PkiError> {
         files::make_dir(dir)?;
-        let authority = Authority::open_or_create(dir, &config.cluster_name, now)?;
+        let authority = Authority::open_or_create(dir, "ca", &config.cluster_name, now)?;
         let server = authority.keep_or_issue(dir, "server", &server_template(&config), now)?;
         let admin = authority.keep_or_issue(dir, "admin", &admin_template(), now)?;
+        let front_proxy = Arc::new(FrontProxy::open_or_create(dir, now)?);
         let service_account = authority::key_file(&dir.join("sa.key"))?.serialize_pem();
         let tokens = Tokens::open_or_create(dir, authority.fingerprint(), now)?;
         let server_secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, server.key.serialized_der());
         let server = Arc::new(ServerCertificate::new(&server, authority.certificate())?);
         let dir = dir.to_path_buf();
-        Ok(Pki { dir, config, authority, server, admin, service_account, tokens, server_secret, renewal: Mutex::new(()) })
+        Ok(Pki { dir, config, authority, server, admin, front_proxy, service_account, tokens, server_secret, renewal: Mutex::new(()) })
     }
 
     /// The cluster's name.
@@ -153,6 +161,11 @@ impl Pki {
     /// The key that signs service account tokens: ECDSA P-256, PKCS#8 PEM.
     pub fn service_account_key_pem(&self) -> &str {
         &self.service_account
+    }
+
+    /// How extension API servers know this server.
+    pub fn front_proxy(&self) -> &Arc<FrontProxy> {
+        &self.front_proxy
     }
 
     /// The join tokens.

@@ -22,7 +22,7 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn tls_error(action: &'static str) -> impl FnOnce(rustls::Error) -> PkiError {
+pub(super) fn tls_error(action: &'static str) -> impl FnOnce(rustls::Error) -> PkiError {
     move |error| PkiError::Crypto(action, error.to_string())
 }
 

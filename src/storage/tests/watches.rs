@@ -109,6 +109,17 @@ fn the_slow_are_cut_off_and_the_late_are_told() {
     assert_eq!(taken(&mut faulty), ["LAGGED"]);
     assert!(rig.shelf().hub().is_empty());
 
+    // A queue is bounded by bytes too; one large object always has room.
+    let mut full = rig.watch(Start::Now, None);
+    let large = "z".repeat(9 << 20);
+    for last in [false, true] {
+        let body = format!("{{\"metadata\":{{\"x\":\"{large}\"}}}}");
+        rig.commit(vec![rig.change(&a, Expect::Any, Op::Put(Draft { body: body.into(), splice: 13, ..draft(&a, "1") }))]).unwrap();
+        rig.settled();
+        assert_eq!(full.bookmark().is_none() && rig.shelf().hub().is_empty(), last);
+    }
+    assert_eq!(taken(&mut full), ["LAGGED"]);
+
     // More than the history keeps: old revisions expire, newer ones resume without limit.
     let filler = "z".repeat(1 << 20);
     let big = |i: u64| Draft { body: format!("{{\"metadata\":{{\"x\":\"{filler}{i}\"}}}}").into(), splice: 13, ..draft(&a, "1") };
@@ -123,6 +134,50 @@ fn the_slow_are_cut_off_and_the_late_are_told() {
     assert_eq!(resumed.bookmark(), None, "there is a backlog");
     assert_eq!(taken(&mut resumed).len() as u64, last - expired.oldest, "the queue's bound is for live events");
     assert_eq!(resumed.bookmark(), Some(last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_gather_for_a_while_or_until_there_are_many() {
+    let rig = Rig::memory();
+    let a = key("n", "a");
+    let mut watch = rig.shelf().hub().subscribe(Start::Now, None, None, None, 10).unwrap();
+    let begun = tokio::time::Instant::now();
+    let soon = begun + Duration::from_millis(20);
+    rig.write(&a, "1");
+    rig.settled();
+    watch.gather(soon).await;
+    assert_eq!((begun.elapsed(), taken(&mut watch)), (Duration::from_millis(20), vec!["ADDED a@1".to_string()]));
+    // Half of the room is taken: no more waiting, whether that happens before or meanwhile.
+    for _ in 0..5 {
+        rig.write(&a, "1");
+    }
+    rig.settled();
+    let hour = begun + Duration::from_secs(3600);
+    watch.gather(hour).await;
+    assert_eq!(taken(&mut watch).len(), 5);
+    let writing = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (0..5).for_each(|_| drop(rig.write(&a, "1")));
+        rig.settled();
+    };
+    tokio::join!(watch.gather(hour), writing);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert_eq!(taken(&mut watch).len(), 5);
+    // A gathering that is given up doesn't keep the next event from waking.
+    assert!(tokio::time::timeout(Duration::from_secs(1), watch.gather(hour)).await.is_err());
+    let (next, ()) = tokio::join!(watch.next(), async {
+        tokio::task::yield_now().await;
+        rig.write(&a, "1");
+        rig.settled();
+    });
+    assert!(matches!(next, Next::Batch(batch) if batch.len() == 1));
+    // Who is cut off meanwhile is told at once.
+    let cutting = async {
+        tokio::task::yield_now().await;
+        rig.shelf().hub().end_all();
+    };
+    tokio::join!(watch.gather(hour), cutting);
+    assert!(matches!(watch.next().await, Next::Lagged) && begun.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

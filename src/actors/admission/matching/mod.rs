@@ -5,9 +5,11 @@ mod rules;
 pub use convert::{Target, equivalents};
 pub use rules::Rule;
 
-use super::expressions::{Bindings, Expression};
+use super::expressions::{Bindings, Compiled, compile, failed};
 use super::refusal::{list, name_of, text};
 use crate::actors::kinds::{Attributes, Operation};
+use crate::protocol::authority::Authorize;
+use crate::protocol::cel::{Budget, CONDITIONS_BUDGET, Fault, Scope};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::selector::LabelSelector;
 use crate::storage::{Entry, Shelf};
@@ -22,12 +24,6 @@ pub struct Match {
     objects: LabelSelector,
     /// Rules for another version, or another group, of the same objects count as well.
     equivalent: bool,
-}
-
-/// A condition, by name.
-pub struct Condition {
-    pub name: String,
-    pub expression: Result<Expression, String>,
 }
 
 impl Match {
@@ -123,25 +119,34 @@ pub fn namespace_object(a: &Attributes<'_>, namespaces: &Shelf) -> Value {
 }
 
 /// `matchConditions`.
-pub fn conditions(object: &Value) -> Vec<Condition> {
-    let condition = |c: &Value| Condition { name: text(c, "name").into(), expression: Expression::compile(text(c, "expression")) };
-    list(object, "matchConditions").iter().map(condition).collect()
+pub fn conditions(object: &Value) -> Vec<Compiled> {
+    list(object, "matchConditions").iter().map(|c| compile(text(c, "expression"))).collect()
 }
 
-/// Whether every condition holds. One that does not decides; otherwise the first that fails is an error.
-pub fn conditions_hold(conditions: &[Condition], bindings: &Bindings) -> Result<bool, String> {
-    let mut failure = None;
+/// Whether every condition holds. One that does not decides; otherwise those that fail are errors.
+pub fn conditions_hold(conditions: &[Compiled], scope: &dyn Scope) -> Result<bool, String> {
+    let mut budget = Budget::new(CONDITIONS_BUDGET);
+    let mut failures: Vec<String> = Vec::new();
     for condition in conditions {
-        let outcome = condition.expression.as_ref().map_err(Clone::clone).and_then(|e| e.truth(bindings));
-        match outcome {
+        let program = match condition {
+            Ok(program) => program,
+            Err(why) => {
+                failures.push(format!("compilation error: {why}"));
+                continue;
+            }
+        };
+        match program.evaluate_bool(scope, &mut budget) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
-            Err(why) => {
-                failure.get_or_insert_with(|| format!("match condition \"{}\" failed: {why}", condition.name));
-            }
+            Err(fault @ Fault::OutOfBudget) => return Err(fault.to_string()),
+            Err(fault) => failures.push(failed(program, fault)),
         }
     }
-    failure.map_or(Ok(true), Err)
+    match failures.as_slice() {
+        [] => Ok(true),
+        [one] => Err(one.clone()),
+        several => Err(format!("[{}]", several.join(", "))),
+    }
 }
 
 /// What a request does, as those outside see it: a binding is created, though it changes a pod.
@@ -169,6 +174,9 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
         "operation": operation.as_str(), "userInfo": a.user, "dryRun": a.dry_run,
         "options": { "kind": options, "apiVersion": "meta.k8s.io/v1" },
     });
+    if operation == Operation::Connect {
+        request["options"] = Value::Null;
+    }
     if !a.subresource.is_empty() {
         request["subResource"] = a.subresource.into();
         request["requestSubResource"] = a.subresource.into();
@@ -185,10 +193,18 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
 }
 
 /// The names that conditions may use.
-pub fn bindings(request: &Value, object: Option<&Value>, old: Option<&Value>) -> Bindings {
+pub fn bindings(
+    a: &Attributes<'_>,
+    authority: &Arc<dyn Authorize>,
+    request: &Value,
+    object: Option<&Value>,
+    old: Option<&Value>,
+) -> Bindings {
     let mut bindings = Bindings::default();
     bindings.set("request", request);
     bindings.set("object", object.unwrap_or(&Value::Null));
     bindings.set("oldObject", old.unwrap_or(&Value::Null));
+    bindings.set("namespaceObject", &Value::Null);
+    bindings.authorize(authority, a);
     bindings
 }

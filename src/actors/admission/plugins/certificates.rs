@@ -1,7 +1,7 @@
 //! CertificateApproval, CertificateSigning, CertificateSubjectRestriction and ClusterTrustBundleAttest: who may speak for a signer.
 use crate::actors::admission::refusal::{forbidden, text};
-use crate::actors::admission::request::{Access, Authorize};
 use crate::actors::kinds::{Attributes, Operation};
+use crate::protocol::authority::{Attributes as Access, Authorize};
 use crate::protocol::status::ApiError;
 use crate::protocol::user::MASTERS;
 use base64::Engine;
@@ -61,8 +61,8 @@ pub fn attest(a: &Attributes<'_>, bundle: &Value, old: Option<&Value>, authorize
 /// The right may be given for the signer or for its whole domain.
 fn may(a: &Attributes<'_>, authorizer: &dyn Authorize, verb: &str, signer: &str) -> bool {
     let allowed = |name: &str| {
-        let access = Access { user: a.user, verb, group: "certificates.k8s.io", resource: "signers", subresource: "", namespace: "", name };
-        authorizer.allowed(&access)
+        let access = Access { verb, group: "certificates.k8s.io", version: "*", resource: "signers", name, ..Access::default() };
+        authorizer.allowed(a.user, &access)
     };
     allowed(signer) || signer.split_once('/').is_some_and(|(domain, _)| allowed(&format!("{domain}/*")))
 }

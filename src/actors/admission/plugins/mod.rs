@@ -6,6 +6,7 @@ pub mod external_ips;
 pub mod limit_ranger;
 pub mod namespace_lifecycle;
 pub mod owner_references;
+pub mod pod_presets;
 pub mod priority;
 pub mod pull_images;
 pub mod runtime_class;
@@ -36,6 +37,7 @@ pub struct World {
     pub nodes: Arc<Shelf>,
     pub pods: Arc<Shelf>,
     pub quotas: Arc<Shelf>,
+    pub presets: Arc<Shelf>,
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
             nodes: shelves.shelf("nodes"),
             pods: shelves.shelf("pods"),
             quotas: shelves.shelf("resourcequotas"),
+            presets: shelves.shelf("podpresets.settings.k8s.io"),
         }
     }
 

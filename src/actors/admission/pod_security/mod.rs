@@ -4,6 +4,7 @@ mod checks;
 mod policy;
 mod restricted;
 
+use super::notes::note;
 use super::plugins::World;
 use super::refusal::{forbidden, is, list, text};
 use crate::actors::kinds::{Attributes, Operation};
@@ -58,6 +59,7 @@ fn judge(a: &Attributes<'_>, object: &Value, pod: (&Value, &Value), world: &Worl
     let Some(namespace) = world.namespace(&a.key.namespace) else { return Ok(Vec::new()) };
     let (policy, _) = policy_of(&namespace);
     if enforce {
+        note("pod-security.kubernetes.io/enforce-policy", policy.enforce.to_string());
         let findings = evaluate(policy.enforce, pod.0, pod.1);
         if !findings.is_empty() {
             let why = format!("violates PodSecurity \"{}\": {}", policy.enforce, details(&findings));
@@ -66,8 +68,8 @@ fn judge(a: &Attributes<'_>, object: &Value, pod: (&Value, &Value), world: &Worl
     }
     let audit = evaluate(policy.audit, pod.0, pod.1);
     if !audit.is_empty() {
-        let (name, namespace) = (&*a.key.name, &*a.key.namespace);
-        tracing::info!(target: "audit", namespace, name, "would violate PodSecurity \"{}\": {}", policy.audit, details(&audit));
+        let why = format!("would violate PodSecurity \"{}\": {}", policy.audit, details(&audit));
+        note("pod-security.kubernetes.io/audit-violations", why);
     }
     let warn = evaluate(policy.warn, pod.0, pod.1);
     if warn.is_empty() {

@@ -11,14 +11,20 @@ use super::chain::derived;
 use super::derived::Derived;
 use super::expressions::Bindings;
 use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
-use super::refusal::{forbidden, name_of};
-use super::request::Authorize;
+use super::notes::note_over;
+use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
+use crate::protocol::authority::Authorize;
+use crate::protocol::cel::Defined;
 use crate::protocol::status::{ApiError, Cause};
 use crate::storage::{Shelf, Shelves, Snapshot};
 use policy::{Action, Binding, Mutating, Policy, Validating};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
+use validating::Finding;
+
+/// Under which key the audit log hears of demands that are not met.
+const FAILURE: &str = "validation.policy.admission.k8s.io/validation_failure";
 
 /// Every policy with its bindings.
 pub struct Policies {
@@ -146,31 +152,32 @@ impl Policies {
         let cases = match self.cases(review, target, policy, binding) {
             Ok(Some(cases)) => cases,
             Ok(None) => return Ok(()),
-            Err(why) if policy.fail => return Err(self.denied(review, kind, policy, binding, &why)),
+            Err(why) if policy.fail => return Err(self.refused(review, policy, binding, &Finding::failure(why))),
             Err(_) => return Ok(()),
         };
-        for mut case in cases {
-            for (name, variable) in &policy.variables {
-                if let Ok(expression) = variable {
-                    case.bindings.define(name, expression);
-                }
-            }
-            let about = name_of(review.a, review.object);
-            validating::annotate(&policy.body, &case.bindings, &policy.name, about);
-            for finding in validating::run(&policy.body, &case.bindings, policy.fail) {
+        let mut failures: Vec<Value> = Vec::new();
+        for case in cases {
+            let scope = Defined::new(case.bindings.values(), &policy.variables);
+            let unknown = validating::annotate(&policy.body, &scope, &policy.name);
+            for finding in validating::run(&policy.body, &scope, policy.fail) {
                 let (name, bound) = (&policy.name, &binding.name);
                 if binding.actions.contains(&Action::Audit) {
-                    tracing::info!(target: "audit", policy = name, binding = bound, object = about, "validation failure: {}", finding.message);
+                    failures.push(json!({
+                        "message": finding.message, "policy": name, "binding": bound, "expressionIndex": finding.index,
+                        "validationActions": binding.actions.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+                    }));
+                    note_over(FAILURE, Value::from(failures.clone()).to_string());
                 }
                 if binding.actions.contains(&Action::Warn) {
                     let message = &finding.message;
                     warnings.push(format!("Validation failed for {kind} '{name}' with binding '{bound}': {message}"));
                 }
                 if binding.actions.contains(&Action::Deny) {
-                    let mut error = self.denied(review, kind, policy, binding, &finding.message);
-                    (error.code, error.reason) = (finding.code(), finding.reason.clone());
-                    return Err(error);
+                    return Err(self.refused(review, policy, binding, &finding));
                 }
+            }
+            if let Some(why) = unknown.into_iter().next().filter(|_| policy.fail) {
+                return Err(self.refused(review, policy, binding, &Finding::failure(why)));
             }
         }
         Ok(())
@@ -199,10 +206,9 @@ impl Policies {
         let a = review.a;
         let about = request(a, review.object.or(review.old), target);
         let (object, old) = (review.object.map(|o| target.present(a, o)), review.old.map(|o| target.present(a, o)));
-        let mut base = bindings(&about, object.as_ref(), old.as_ref());
+        let mut base = bindings(a, &self.authorizer, &about, object.as_ref(), old.as_ref());
         base.set("namespaceObject", &namespace_object(a, &self.namespaces));
         base.set("params", &Value::Null);
-        base.authorize(&self.authorizer, a.user);
         let parameters = match &policy.parameters {
             None => vec![Value::Null],
             Some(kind) => match parameters::find(&self.shelves, kind, binding.parameters.as_ref(), &a.key.namespace)? {
@@ -214,11 +220,17 @@ impl Policies {
         for parameter in parameters {
             let mut bindings = base.clone();
             bindings.set("params", &parameter);
-            if conditions_hold(&policy.conditions, &bindings)? {
+            if conditions_hold(&policy.conditions, &Defined::new(bindings.values(), &policy.variables))? {
                 cases.push(Case { bindings });
             }
         }
         Ok((!cases.is_empty()).then_some(cases))
+    }
+
+    fn refused(&self, review: &Review<'_>, policy: &Policy<Validating>, binding: &Binding, finding: &Finding) -> ApiError {
+        let mut error = self.denied(review, "ValidatingAdmissionPolicy", policy, binding, &finding.message);
+        (error.code, error.reason) = (finding.code(), finding.reason.clone());
+        error
     }
 
     fn denied<T>(&self, review: &Review<'_>, kind: &str, policy: &Policy<T>, binding: &Binding, message: &str) -> ApiError {

@@ -1,13 +1,11 @@
 //! Policies and bindings, parsed and compiled.
-use crate::actors::admission::expressions::Expression;
-use crate::actors::admission::matching::{Condition, Match, conditions};
+use crate::actors::admission::expressions::{Compiled, compile};
+use crate::actors::admission::matching::{Match, conditions};
 use crate::actors::admission::refusal::{list, text};
+use crate::protocol::cel::Definition;
 use crate::protocol::selector::LabelSelector;
 use crate::storage::Snapshot;
 use serde_json::Value;
-
-/// An expression that may not compile: the error is told when it would be needed.
-pub type Compiled = Result<Expression, String>;
 
 /// What both sorts of policies have.
 pub struct Policy<T> {
@@ -15,8 +13,8 @@ pub struct Policy<T> {
     /// Whether a request fails when the policy cannot be evaluated.
     pub fail: bool,
     pub matching: Match,
-    pub conditions: Vec<Condition>,
-    pub variables: Vec<(String, Compiled)>,
+    pub conditions: Vec<Compiled>,
+    pub variables: Vec<Definition>,
     pub parameters: Option<ParameterKind>,
     pub body: T,
 }
@@ -86,7 +84,7 @@ pub struct ParameterRef {
 fn policy<T>(object: &Value, body: T) -> Policy<T> {
     let spec = &object["spec"];
     let kind = &spec["paramKind"];
-    let variable = |v: &Value| (text(v, "name").to_string(), compile(v, "expression"));
+    let variable = |v: &Value| (text(v, "name").to_string(), compiled(v, "expression"));
     Policy {
         name: text(&object["metadata"], "name").into(),
         fail: text(spec, "failurePolicy") != "Ignore",
@@ -100,20 +98,20 @@ fn policy<T>(object: &Value, body: T) -> Policy<T> {
     }
 }
 
-fn compile(object: &Value, field: &str) -> Compiled {
-    Expression::compile(text(object, field))
+fn compiled(object: &Value, field: &str) -> Compiled {
+    compile(text(object, field))
 }
 
 /// The ValidatingAdmissionPolicies of a shelf.
 pub fn validating(snapshot: &Snapshot) -> Vec<Policy<Validating>> {
     let validation = |v: &Value| Validation {
         source: text(v, "expression").trim().into(),
-        expression: compile(v, "expression"),
+        expression: compiled(v, "expression"),
         message: text(v, "message").trim().into(),
-        message_expression: v["messageExpression"].as_str().filter(|e| !e.is_empty()).map(Expression::compile),
+        message_expression: v["messageExpression"].as_str().filter(|e| !e.is_empty()).map(compile),
         reason: Some(text(v, "reason")).filter(|r| !r.is_empty()).unwrap_or("Invalid").into(),
     };
-    let annotation = |v: &Value| (text(v, "key").to_string(), compile(v, "valueExpression"));
+    let annotation = |v: &Value| (text(v, "key").to_string(), compiled(v, "valueExpression"));
     let parse = |object: Value| {
         let spec = &object["spec"];
         let body = Validating {
@@ -128,8 +126,8 @@ pub fn validating(snapshot: &Snapshot) -> Vec<Policy<Validating>> {
 /// The MutatingAdmissionPolicies of a shelf.
 pub fn mutating(snapshot: &Snapshot) -> Vec<Policy<Mutating>> {
     let mutation = |m: &Value| match text(m, "patchType") {
-        "JSONPatch" => Mutation::JsonPatch(compile(&m["jsonPatch"], "expression")),
-        _ => Mutation::Apply(compile(&m["applyConfiguration"], "expression")),
+        "JSONPatch" => Mutation::JsonPatch(compiled(&m["jsonPatch"], "expression")),
+        _ => Mutation::Apply(compiled(&m["applyConfiguration"], "expression")),
     };
     let parse = |object: Value| {
         let spec = &object["spec"];

@@ -94,3 +94,94 @@ async fn a_mutating_policy_applies_and_patches() {
     let container = &object["spec"]["containers"][0];
     assert_eq!((&container["image"], &container["workingDir"]), (&json!("i"), &json!("/w")));
 }
+
+#[tokio::test]
+async fn variables_are_evaluated_when_needed_and_rights_are_asked_for() {
+    let rig = Rig::new(Plugins::default());
+    let right = "authorizer.group('').resource('secrets').namespace('ns').name('x').check('get')";
+    policy(
+        &rig,
+        "validating",
+        json!({
+            "variables": [
+                { "name": "one", "expression": "1" },
+                { "name": "two", "expression": "variables.one + 1" },
+                { "name": "broken", "expression": "object.nothing" },
+            ],
+            "matchConditions": [{ "name": "m", "expression": "variables.two == 2 && !authorizer.requestResource.check('get').allowed()" }],
+            "validations": [
+                { "expression": "variables.two == 2 || variables.broken" },
+                { "expression": format!("!{right}.allowed() && !{right}.errored() && {right}.reason() == ''") },
+                { "expression": "!authorizer.path('/healthz').check('get').allowed() && !authorizer.serviceAccount('ns', 'default').group('apps').resource('deployments').subresource('scale').check('update').allowed()" },
+            ],
+        }),
+    );
+    bind(&rig, "validating", json!({}));
+    let refused = judge(&rig, pod(|_| {})).await.expect_err("three checks are more than one expression may cost");
+    assert!(refused.message.ends_with("resulted in error: operation cancelled: actual cost limit exceeded"), "{refused}");
+    policy(
+        &rig,
+        "validating",
+        json!({ "variables": [{ "name": "broken", "expression": "object.nothing" }], "validations": [
+        { "expression": "true || variables.broken" }, { "expression": "variables.broken == 1" },
+    ] }),
+    );
+    let refused = judge(&rig, pod(|_| {})).await.expect_err("a variable that fails");
+    assert!(refused.message.ends_with("composited variable \"broken\" fails to evaluate: no such key: nothing"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_cost_bomb_ends_with_a_clear_error() {
+    let rig = Rig::new(Plugins::default());
+    let bomb = "lists.range(3000).all(a, lists.range(3000).all(b, a + b >= 0))";
+    let begun = std::time::Instant::now();
+    policy(&rig, "validating", json!({ "validations": [{ "expression": bomb }] }));
+    bind(&rig, "validating", json!({}));
+    let refused = judge(&rig, pod(|_| {})).await.expect_err("it costs too much");
+    assert!(refused.message.ends_with("resulted in error: operation cancelled: actual cost limit exceeded"), "{refused}");
+    // Each stays below the limit of an expression; together they exceed that of the policy.
+    let costly = "lists.range(100).all(a, lists.range(700).all(b, a + b >= 0))";
+    let twenty: Vec<Value> = (0..40).map(|_| json!({ "expression": costly })).collect();
+    policy(&rig, "validating", json!({ "validations": twenty }));
+    let refused = judge(&rig, pod(|_| {})).await.expect_err("they cost too much");
+    assert!(refused.message.ends_with("running out of cost budget, no further validation rules will be run"), "{refused}");
+    // As a condition, and in a chain of variables each of which doubles the one before.
+    policy(
+        &rig,
+        "validating",
+        json!({ "matchConditions": [{ "name": "m", "expression": bomb }], "validations": [{ "expression": "true" }] }),
+    );
+    assert!(judge(&rig, pod(|_| {})).await.expect_err("it costs too much").message.contains("cost limit exceeded"));
+    let doubled = |at: usize| json!({ "name": format!("v{at}"), "expression": format!("variables.v{0} + variables.v{0}", at - 1) });
+    let chain: Vec<Value> = std::iter::once(json!({ "name": "v0", "expression": "'0123456789'" })).chain((1..200).map(doubled)).collect();
+    policy(&rig, "validating", json!({ "variables": chain, "validations": [{ "expression": "variables.v30.size() > 0" }] }));
+    judge(&rig, pod(|_| {})).await.expect_err("it costs too much");
+    policy(&rig, "validating", json!({ "variables": chain, "validations": [{ "expression": "variables.v199.size() > 0" }] }));
+    assert!(judge(&rig, pod(|_| {})).await.expect_err("too deep").message.contains("nested deeper than"));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn mutations_escape_keys_skip_failed_tests_and_name_what_does_not_fit() {
+    let rig = Rig::new(Plugins::default());
+    let run = async |expression: &str, patch: bool| {
+        let mutation = match patch {
+            true => json!({ "patchType": "JSONPatch", "jsonPatch": { "expression": expression } }),
+            false => json!({ "patchType": "ApplyConfiguration", "applyConfiguration": { "expression": expression } }),
+        };
+        policy(&rig, "mutating", json!({ "mutations": [mutation] }));
+        let key = ObjectKey::new("ns", "p");
+        let labelled = pod(|p| p["metadata"]["labels"] = json!({ "a": "b" }));
+        let asked = Admission::ask_mutating(&rig.chain, rig.attributes("pods", Operation::Create, &key), labelled, None).await;
+        asked.map(|(object, _)| object["metadata"]["labels"].clone()).map_err(|e| e.message)
+    };
+    bind(&rig, "mutating", json!({}));
+    let escaped = "[JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('x.io/y~z'), value: 'v'}]";
+    assert_eq!(run(escaped, true).await, Ok(json!({ "a": "b", "x.io/y~z": "v" })));
+    let tested = "[JSONPatch{op: 'test', path: '/metadata/labels/a', value: 'c'}, JSONPatch{op: 'remove', path: '/metadata/labels'}]";
+    assert_eq!(run(tested, true).await, Ok(json!({ "a": "b" })));
+    let optional = "Object{metadata: Object.metadata{labels: {?'n': object.?metadata.?labels['none'], 'k': 'v'}}}";
+    assert_eq!(run(optional, false).await, Ok(json!({ "a": "b", "k": "v" })));
+    let wrong = run("Object{spec: Object.wrong{hostname: 'h'}}", false).await.expect_err("it has another name");
+    assert!(wrong.contains("type mismatch: unexpected type name \"Object.wrong\", expected \"Object.spec\""), "{wrong}");
+}

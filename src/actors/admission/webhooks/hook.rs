@@ -1,5 +1,6 @@
 //! A webhook, as its configuration describes it.
-use crate::actors::admission::matching::{Condition, Match, conditions};
+use crate::actors::admission::expressions::Compiled;
+use crate::actors::admission::matching::{Match, conditions};
 use crate::actors::admission::refusal::{list, text};
 use crate::storage::Snapshot;
 use base64::Engine;
@@ -15,7 +16,7 @@ pub struct Hook {
     /// PEM; empty for the machine's own roots.
     pub ca: Vec<u8>,
     pub matching: Match,
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Compiled>,
     /// Whether a request fails when the webhook cannot be asked.
     pub fail: bool,
     pub timeout: Duration,

@@ -12,8 +12,10 @@ pub use resolver::{ClusterServices, ResolveService};
 use super::chain::derived;
 use super::derived::Derived;
 use super::matching::{Target, bindings, conditions_hold, request};
+use super::notes::note;
 use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
+use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
 use crate::storage::{Shelf, Shelves};
 use client::Client;
@@ -29,6 +31,7 @@ pub struct Hooks {
     mutating: Derived<Vec<Hook>>,
     validating: Derived<Vec<Hook>>,
     namespaces: Arc<Shelf>,
+    authorizer: Arc<dyn Authorize>,
     client: Client,
 }
 
@@ -40,11 +43,12 @@ enum Asked {
 }
 
 impl Hooks {
-    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn ResolveService>) -> Self {
+    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn ResolveService>, authorizer: Arc<dyn Authorize>) -> Self {
         Hooks {
             mutating: derived(&shelves, "mutatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
             validating: derived(&shelves, "validatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
             namespaces: shelves.shelf("namespaces"),
+            authorizer,
             client: Client::new(services),
         }
     }
@@ -146,7 +150,8 @@ impl Hooks {
         let about = request(a, object.or(old), target);
         let (new, old) = (object.map(|o| target.present(a, o)), old.map(|o| target.present(a, o)));
         if !hook.conditions.is_empty() {
-            match conditions_hold(&hook.conditions, &bindings(&about, new.as_ref(), old.as_ref())) {
+            let seen = bindings(a, &self.authorizer, &about, new.as_ref(), old.as_ref());
+            match conditions_hold(&hook.conditions, seen.values()) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Asked::Passed),
                 Err(why) if hook.fail => return Err(forbidden(a, object.or(old.as_ref()), &why)),
@@ -165,7 +170,7 @@ impl Hooks {
         match answer {
             Ok(verdict) => {
                 for (key, value) in &verdict.audit {
-                    tracing::info!(target: "audit", webhook = hook.name, key, value, "audit annotation");
+                    note(format!("{}/{key}", hook.name), value.as_str());
                 }
                 match verdict.refusal {
                     Some(status) => Err(review::refusal(&hook.name, &status)),

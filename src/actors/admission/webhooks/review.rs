@@ -111,6 +111,7 @@ pub fn refusal(webhook: &str, status: &Value) -> ApiError {
             uid: of("uid"),
             causes: list(held, "causes").iter().map(cause).collect(),
             retry_after_seconds: 0,
+            continue_token: String::new(),
         });
     }
     error

@@ -14,6 +14,11 @@ pub struct Settings {
     /// Where the API server is reached from a pod.
     pub api_addresses: Vec<IpAddr>,
     pub api_port: u16,
+    /// The CA of client certificates, PEM.
+    pub client_ca: String,
+    /// The request-header CA, PEM, and whom of it extension API servers believe.
+    pub request_header_ca: String,
+    pub request_header_name: String,
 }
 
 /// What is done about an object that is there.
@@ -60,6 +65,7 @@ pub fn desired(settings: &Settings) -> Vec<Desired> {
         of("services", "default", service(settings), Keep::Fields, &["spec"]),
         of("endpoints", "default", endpoints(settings), Keep::Exact, &["subsets"]),
         of("endpointslices.discovery.k8s.io", "default", slice(settings), Keep::Exact, &["endpoints", "ports"]),
+        of("configmaps", "kube-system", authentication(settings), Keep::Fields, &["data"]),
     ];
     let levels = "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io";
     let schemas = "flowschemas.flowcontrol.apiserver.k8s.io";
@@ -103,6 +109,24 @@ fn service(settings: &Settings) -> Value {
             "type": "ClusterIP", "sessionAffinity": "None", "clusterIP": address, "clusterIPs": [address],
             "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
             "ports": [{"name": HTTPS, "port": 443, "protocol": "TCP", "targetPort": settings.api_port}],
+        },
+    })
+}
+
+/// By what extension API servers recognise users that come straight to them, and this server when it speaks for others.
+fn authentication(settings: &Settings) -> Value {
+    let list = |name: &str| json!([name]).to_string();
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+        "data": {
+            "client-ca-file": settings.client_ca,
+            "requestheader-allowed-names": list(&settings.request_header_name),
+            "requestheader-client-ca-file": settings.request_header_ca,
+            "requestheader-extra-headers-prefix": list("X-Remote-Extra-"),
+            "requestheader-group-headers": list("X-Remote-Group"),
+            "requestheader-uid-headers": list("X-Remote-Uid"),
+            "requestheader-username-headers": list("X-Remote-User"),
         },
     })
 }

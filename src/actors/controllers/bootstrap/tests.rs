@@ -5,6 +5,9 @@ use serde_json::json;
 
 fn settings() -> Settings {
     Settings {
+        client_ca: "CA".into(),
+        request_header_ca: "CA2".into(),
+        request_header_name: "front-proxy-client".into(),
         service_range: "10.96.0.0/16".into(),
         service_address: "10.96.0.1".parse().unwrap(),
         api_addresses: vec!["10.0.0.2".parse().unwrap(), "10.0.0.1".parse().unwrap()],
@@ -21,7 +24,7 @@ fn what_is_wanted() {
     let all = desired(&settings());
     let names: HashSet<String> = all.iter().map(|d| format!("{}/{}/{}", d.shelf, d.key.namespace, d.key.name)).collect();
     assert_eq!(names.len(), all.len(), "no object twice");
-    assert_eq!(all.len(), 6 + 19);
+    assert_eq!(all.len(), 7 + 19);
     let service = find("services", "kubernetes").object;
     assert_eq!(service["spec"]["clusterIP"], "10.96.0.1");
     assert_eq!(service["spec"]["ports"], json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]));

@@ -72,9 +72,13 @@ pub fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
     let mut notes = Vec::new();
     let status = observe(entry, &object, &children, &mut notes);
     let last = status["lastScheduleTime"].as_str().and_then(parse_seconds);
+    let told = object["status"]["lastScheduleTime"] == status["lastScheduleTime"];
     plan.actions.extend(status_patch(CRON_JOBS, entry, &object["status"], &status));
     plan.actions.extend(notes);
-    history(entry, &object["spec"], &children, &mut plan);
+    if told {
+        // A job that goes before its time is written down would be made again.
+        history(entry, &object["spec"], &children, &mut plan);
+    }
     if entry.meta.deleting.is_none() && object["spec"]["suspend"] != true {
         start(entry, &object, &children, last, now, &mut plan);
     }

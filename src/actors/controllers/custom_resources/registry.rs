@@ -1,4 +1,5 @@
 //! Where definitions become kinds.
+use crate::actors::admission::{ClusterServices, ResolveService};
 use crate::actors::kinds::apiextensions::{SHELF, conditions::is_true};
 use crate::actors::kinds::custom::{Endpoint, EndpointResolver, kinds_of};
 use crate::actors::kinds::{Body, Kinds};
@@ -6,7 +7,6 @@ use crate::protocol::meta::ObjectKey;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Takes kinds up and puts them down.
@@ -48,7 +48,8 @@ impl Register for Arc<KindRegistry> {
         if self.kinds.by_shelf(name).is_some_and(|served| matches!(served.kind.body, Body::Typed(_))) {
             return Err(format!("{name} is built in"));
         }
-        let resolver: Arc<dyn EndpointResolver> = Arc::new(ClusterServices { kinds: self.kinds.clone() });
+        let resolver: Arc<dyn EndpointResolver> =
+            Arc::new(Services { kinds: self.kinds.clone(), endpoints: ClusterServices::new(self.kinds.shelves.clone()) });
         let versions = kinds_of(crd, &resolver).map_err(|e| e.to_string())?;
         self.kinds.replace(versions);
         known.insert(name.to_string(), print);
@@ -83,19 +84,25 @@ pub fn register_stored(registry: &Arc<KindRegistry>) {
     }
 }
 
-/// Services of this cluster: by their cluster address.
-struct ClusterServices {
+/// Services of this cluster: by their endpoints, or by the name outside that they stand for.
+struct Services {
     kinds: Arc<Kinds>,
+    endpoints: ClusterServices,
 }
 
 #[async_trait]
-impl EndpointResolver for ClusterServices {
+impl EndpointResolver for Services {
     async fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Endpoint, String> {
-        let services = self.kinds.find("", "services").ok_or("services are not served")?;
-        let found = services.shelf.snapshot().get(&ObjectKey::new(namespace, name)).cloned();
-        let service = found.ok_or_else(|| format!("service \"{name}\" not found"))?.parse();
-        let address = service["spec"]["clusterIP"].as_str().and_then(|ip| ip.parse().ok());
-        let address = address.ok_or_else(|| format!("service \"{name}\" has no cluster address"))?;
-        Ok(Endpoint { address: SocketAddr::new(address, port) })
+        match self.endpoints.resolve(namespace, name, port) {
+            Ok(addresses) => Ok(Endpoint { addresses }),
+            Err(why) => {
+                let services = self.kinds.find("", "services").ok_or("services are not served")?;
+                let service = services.shelf.snapshot().get(&ObjectKey::new(namespace, name)).map(|e| e.parse());
+                let outside = service.filter(|s| s["spec"]["type"] == "ExternalName").ok_or(why)?;
+                let host = outside["spec"]["externalName"].as_str().unwrap_or_default().to_string();
+                let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|e| e.to_string())?;
+                Ok(Endpoint { addresses: found.collect() })
+            }
+        }
     }
 }

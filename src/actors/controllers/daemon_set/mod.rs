@@ -3,12 +3,16 @@
 //! A run places a pod on each node that should have one and has none, removes pods that have no business where they are,
 //! then renews pods of old revisions as the strategy allows. Pods are made with a node affinity for their one node; the
 //! scheduler binds them.
+mod backoff;
 mod fit;
 mod pods;
 mod renewal;
 mod status;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(super) use pods::node_of;
 
 use super::feed::Change;
 use super::index::Parts;
@@ -20,11 +24,12 @@ use super::runner::{Controller, Key};
 use super::world::World;
 use crate::protocol::light::{Light, NodeLight, Phase, Taint};
 use crate::storage::entry::Entry;
+use backoff::Backoffs;
 use fit::Fit;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const FAMILY: Family = Family { shelf: "daemonsets.apps", kind: "DaemonSet", component: "daemonset-controller" };
@@ -52,8 +57,8 @@ struct Set<'a> {
     places: Vec<Place>,
 }
 
-/// Decides about one DaemonSet.
-pub fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
+/// Decides about one DaemonSet. `backoffs` remembers where its pods have failed.
+fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp, backoffs: &mut Backoffs) -> Plan {
     let mut plan = Plan::quiet();
     let object = entry.parse();
     let claimed = FAMILY.claim(entry, "pods", world, |_| true, &mut plan);
@@ -63,7 +68,8 @@ pub fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
     let min_ready = object["spec"]["minReadySeconds"].as_i64().unwrap_or_default();
     let set = Set { entry, object, history, hash, min_ready, now: now.as_second(), places };
     if entry.meta.deleting.is_none() {
-        set.work(lost, &mut plan);
+        let failing = set.failing(now, backoffs, &mut plan);
+        set.work(lost, &failing, &mut plan);
     }
     status::add(&set, &mut plan);
     plan
@@ -105,11 +111,25 @@ impl Set<'_> {
         pod.available(self.min_ready, self.now)
     }
 
-    fn work(&self, lost: Vec<Pod>, plan: &mut Plan) {
+    /// The nodes on which a failed pod stays for a while, so that one that fails at once is not made again and again.
+    fn failing(&self, now: Timestamp, backoffs: &mut Backoffs, plan: &mut Plan) -> BTreeSet<Arc<str>> {
+        let generation = self.object["status"]["observedGeneration"].as_i64().unwrap_or_default();
+        let failed = |pod: &Pod| pod.entry.meta.deleting.is_none() && pod.light.phase == Phase::Failed;
+        let mut failing = BTreeSet::new();
+        for place in self.places.iter().filter(|place| place.fit.may_stay && place.pods.iter().any(failed)) {
+            if let Err(pause) = backoffs.failed(&self.entry.meta.uid, generation, &place.name, now) {
+                plan.requeue(pause);
+                failing.insert(place.name.clone());
+            }
+        }
+        failing
+    }
+
+    fn work(&self, lost: Vec<Pod>, failing: &BTreeSet<Arc<str>>, plan: &mut Plan) {
         let mut wanted: Vec<Arc<str>> = Vec::new();
         let mut doomed: Vec<&Pod> = lost.iter().filter(|pod| pod.entry.meta.deleting.is_none()).collect();
         for place in &self.places {
-            self.tend(place, &mut wanted, &mut doomed, plan);
+            self.tend(place, failing.contains(&place.name), &mut wanted, &mut doomed, plan);
         }
         if self.object["spec"]["updateStrategy"]["type"] == "RollingUpdate" {
             renewal::renew(self, &mut wanted, &mut doomed);
@@ -117,7 +137,7 @@ impl Set<'_> {
         if !(wanted.is_empty() && doomed.is_empty()) {
             plan.why = format!("daemon set {}: creating {} pods, deleting {}", self.entry.key, wanted.len(), doomed.len());
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         doomed.retain(|pod| seen.insert(pod.entry.key.clone()));
         plan.actions.extend(wanted.iter().take(BURST).map(|node| self.create(node)));
         plan.actions.extend(doomed.into_iter().take(BURST).map(|pod| self.delete(pod)));
@@ -127,7 +147,7 @@ impl Set<'_> {
     }
 
     /// What one node wants: a pod, or to be rid of some.
-    fn tend<'p>(&self, place: &'p Place, wanted: &mut Vec<Arc<str>>, doomed: &mut Vec<&'p Pod>, plan: &mut Plan) {
+    fn tend<'p>(&self, place: &'p Place, failing: bool, wanted: &mut Vec<Arc<str>>, doomed: &mut Vec<&'p Pod>, plan: &mut Plan) {
         if !place.fit.may_stay {
             doomed.extend(place.pods.iter().filter(|pod| pod.entry.meta.deleting.is_none()));
             return;
@@ -139,6 +159,9 @@ impl Set<'_> {
             return;
         }
         for pod in place.pods.iter().filter(|pod| pod.entry.meta.deleting.is_none() && pod.light.phase.finished()) {
+            if failing && pod.light.phase == Phase::Failed {
+                continue;
+            }
             plan.actions.push(self.over_event(place, pod));
             doomed.push(pod);
         }
@@ -207,6 +230,7 @@ struct Traits {
 pub struct DaemonSets {
     /// As last seen, so that a node's heartbeats concern nobody.
     nodes: RefCell<BTreeMap<Arc<str>, Traits>>,
+    backoffs: Backoffs,
 }
 
 impl DaemonSets {
@@ -251,7 +275,7 @@ impl Controller for DaemonSets {
 
     fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
         match world.get(&key.kind, &key.object) {
-            Some(entry) => plan(&entry, world, now),
+            Some(entry) => plan(&entry, world, now, &mut self.backoffs),
             None => Plan::quiet(),
         }
     }

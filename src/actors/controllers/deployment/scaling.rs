@@ -25,8 +25,9 @@ impl Rollout<'_> {
         (0..self.sets.len()).filter(|at| self.size(*at) > 0).collect()
     }
 
+    /// How many available pods a set will have left. What it says of itself may be from before it was told to shrink.
     fn available(&self, at: usize) -> i64 {
-        self.sets.get(at).map_or(0, |set| set.status("availableReplicas"))
+        self.sets.get(at).map_or(0, |set| set.status("availableReplicas").min(set.replicas))
     }
 
     /// Whether the Deployment was resized since its sets were sized.
@@ -144,7 +145,7 @@ impl Rollout<'_> {
                 self.resize(*at, self.size(*at) - broken);
             }
         }
-        let spare = self.total(|set| set.status("availableReplicas")) - least;
+        let spare = (0..self.sets.len()).map(|at| self.available(at)).sum::<i64>() - least;
         let mut scaled = 0;
         for at in &old {
             let step = self.size(*at).min(spare - scaled);

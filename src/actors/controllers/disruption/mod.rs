@@ -113,7 +113,8 @@ fn disrupted(noted: &Value, pods: &[Arc<Entry>], now: i64) -> (Map<String, Value
     let mut recheck: Option<u64> = None;
     for pod in pods.iter().filter(|p| p.meta.deleting.is_none()) {
         let Some(since) = noted[&*pod.key.name].as_str() else { continue };
-        let left = parse_seconds(since).unwrap_or(now) + DELETION_TIMEOUT - now;
+        // A clock that was set back does not keep the note for longer.
+        let left = (parse_seconds(since).unwrap_or(now) + DELETION_TIMEOUT - now).min(DELETION_TIMEOUT);
         if let Ok(left @ 1..) = u64::try_from(left) {
             kept.insert(pod.key.name.to_string(), since.into());
             recheck = Some(recheck.map_or(left, |r| r.min(left)));

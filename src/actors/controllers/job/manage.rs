@@ -99,7 +99,8 @@ fn pause(facts: &Facts<'_>) -> Option<Duration> {
 fn rest(since: i64, failures: i64, now: i64) -> Option<Duration> {
     let doublings = u32::try_from((failures - 1).clamp(0, 20)).unwrap_or_default();
     let pause = FIRST_PAUSE.saturating_mul(1i64 << doublings).min(LONGEST_PAUSE);
-    let left = since.saturating_add(pause).saturating_sub(now);
+    // A clock that was set back does not make the pause longer.
+    let left = since.saturating_add(pause).saturating_sub(now).min(pause);
     u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
 }
 
@@ -203,4 +204,18 @@ fn report(facts: &Facts<'_>, success: (&'static str, &'static str), failure: (&'
     let regarding = ObjectRef::to("batch/v1", "Job", facts.entry);
     let (success, failure) = ((success.0, success.1.into()), (failure.0, failure.1.into()));
     Report { regarding, component: "job-controller", success, failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_no_clock_makes_them_longer() {
+        let cases =
+            [(100, 1, 100, Some(10)), (100, 3, 120, Some(20)), (100, 99, 100, Some(600)), (100, 1, 110, None), (5000, 1, 100, Some(10))];
+        for (since, failures, now, want) in cases {
+            assert_eq!(rest(since, failures, now).map(|d| d.as_secs()), want, "{since} {failures} {now}");
+        }
+    }
 }

@@ -45,13 +45,15 @@ pub(super) fn add(plan: &mut Plan, facts: &Facts<'_>) {
         if plan.why.is_empty() {
             plan.why = format!("{} {}: status {}", facts.flavour.kind(), facts.owner.key, Value::Object(patch.clone()));
         }
+        // The list of conditions is replaced whole: nobody's may be lost.
+        let expect_revision = patch.contains_key("conditions").then_some(facts.owner.revision);
         plan.actions.push(Action::Patch(Patch {
             kind: facts.flavour.shelf().into(),
             key: facts.owner.key.clone(),
             uid: Some(facts.owner.meta.uid.clone()),
             subresource: Some("status"),
             patch: json!({ "status": patch }),
-            expect_revision: None,
+            expect_revision,
         }));
     }
     let pending = facts.active.iter().filter(|p| p.light.ready && !p.available(min_ready, now));

@@ -3,9 +3,10 @@ use super::{FAMILY, Set, identity, meta_patch};
 use crate::actors::controllers::plan::{Action, Creation, Plan};
 use crate::actors::controllers::replication::Pod;
 use crate::protocol::meta::ObjectKey;
+use crate::storage::entry::Entry;
 use serde_json::{Value, json};
 
-const SHELF: &str = "persistentvolumeclaims";
+pub const SHELF: &str = "persistentvolumeclaims";
 
 fn templates<'a>(set: &'a Set<'_>) -> impl Iterator<Item = (&'a Value, String)> {
     let templates = set.object["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
@@ -57,6 +58,24 @@ pub fn make_missing(set: &Set<'_>, ordinal: i64, plan: &mut Plan) {
             report: Some(report),
         }));
     }
+}
+
+/// Whether a pod that is to be made would get a claim that goes with its predecessor: one that belongs to a pod of that name, of
+/// which there is none now. It is waited for, or the new pod would lose its data a moment later.
+pub fn stale(set: &Set<'_>, ordinal: i64) -> bool {
+    let pod = identity::pod_name(&set.entry.key.name, ordinal);
+    policy(set, "whenScaled")
+        && templates(set).any(|(_, base)| {
+            let key = ObjectKey::new(set.entry.key.namespace.clone(), claim_name(set, &base, ordinal));
+            set.world.get(SHELF, &key).is_some_and(|claim| claim.meta.owners.iter().any(|o| &*o.kind == "Pod" && *o.name == *pod))
+        })
+}
+
+/// The set whose pod a claim goes with, by the name of that pod.
+pub fn set_waiting(claim: &Entry) -> Option<ObjectKey> {
+    let pod = claim.meta.owners.iter().find(|o| &*o.kind == "Pod")?;
+    let (set, _) = pod.name.rsplit_once('-')?;
+    Some(ObjectKey::new(claim.key.namespace.clone(), set))
 }
 
 /// Whether claims go when the set is deleted, or scaled down.

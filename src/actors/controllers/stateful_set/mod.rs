@@ -113,7 +113,9 @@ impl Set<'_> {
         for ordinal in self.start..self.start.saturating_add(self.replicas) {
             let wait = match self.pods.get(&ordinal) {
                 None => {
-                    self.create(ordinal, plan);
+                    if !claims::stale(self, ordinal) {
+                        self.create(ordinal, plan);
+                    }
                     true
                 }
                 Some(pod) if pod.light.phase.finished() => {
@@ -274,10 +276,16 @@ impl Controller for StatefulSets {
     }
 
     fn watches(&self, kind: &str) -> bool {
-        matches!(kind, "pods" | REVISIONS) || kind == FAMILY.shelf
+        matches!(kind, "pods" | REVISIONS | claims::SHELF) || kind == FAMILY.shelf
     }
 
     fn keys(&self, change: &Change, before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
+        if &*change.kind == claims::SHELF {
+            if change.deleted {
+                out.extend(claims::set_waiting(&change.entry).map(|set| Key { kind: FAMILY.shelf.into(), object: set }));
+            }
+            return;
+        }
         FAMILY.keys(change, before, world, out);
     }
 

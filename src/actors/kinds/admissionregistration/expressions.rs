@@ -1,6 +1,6 @@
-//! CEL expressions: they must be there, and must parse.
+//! CEL expressions: they must be there, and must compile.
 use crate::actors::kinds::findings::{child, text};
-use crate::protocol::cel_syntax::syntax_error;
+use crate::protocol::cel::{Environment, Type};
 use crate::protocol::status::FieldError;
 use serde_json::Value;
 
@@ -29,19 +29,24 @@ const RESERVED: &[&str] = &[
     "while",
 ];
 
-/// An expression that must be there; `missing` says so.
-pub(super) fn required_expression(object: &Value, path: &str, field: &str, missing: &str) -> Option<FieldError> {
+/// An expression that must be there; `missing` says so. Its result has to be of one of `results`, if there are any.
+pub(super) fn required_expression(
+    object: &Value,
+    path: &str,
+    (field, missing): (&str, &str),
+    environment: &Environment,
+    results: &[Type],
+) -> Option<FieldError> {
     let expression = text(object, field);
     if expression.trim().is_empty() {
         return Some(FieldError::required(child(path, field), missing));
     }
-    parsed(expression, &child(path, field))
+    compiled(expression, &child(path, field), environment, results).err()
 }
 
-/// What is wrong with an expression.
-pub(super) fn parsed(expression: &str, path: &str) -> Option<FieldError> {
-    let why = syntax_error(expression)?;
-    Some(FieldError::invalid(path, expression, format!("compilation failed: {why}")))
+/// The type of an expression's result, or what is wrong with it.
+pub(super) fn compiled(expression: &str, path: &str, environment: &Environment, results: &[Type]) -> Result<Type, FieldError> {
+    environment.check(expression, results).map_err(|why| FieldError::invalid(path, expression, why))
 }
 
 /// True for what CEL takes as a name.

@@ -2,6 +2,7 @@
 use super::expressions;
 use crate::actors::kinds::findings::{fill, has_wildcard, invalid_each, items, items_mut, list, required, required_one_of, text, texts};
 use crate::actors::kinds::findings::{too_many, unsupported};
+use crate::protocol::cel::{Environment, Type};
 use crate::protocol::names::{name_is_path_segment, qualified_name};
 use crate::protocol::status::FieldError;
 use crate::protocol::validation;
@@ -139,15 +140,16 @@ fn resources(rule: &Value, path: &str) -> Vec<FieldError> {
 }
 
 /// Conditions that are not as they were are checked; see [`expressions`].
-pub(super) fn match_conditions(object: &Value, path: &str) -> Vec<FieldError> {
+pub(super) fn match_conditions(object: &Value, path: &str, params: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let count = list(&object["matchConditions"]).len();
     if count > MAX_CONDITIONS {
         errors.push(too_many(format!("{path}.matchConditions"), count, MAX_CONDITIONS));
     }
+    let environment = Environment::condition(params);
     let mut seen = HashSet::new();
     for (path, condition) in items(object, path, "matchConditions") {
-        errors.extend(expressions::required_expression(condition, &path, "expression", ""));
+        errors.extend(expressions::required_expression(condition, &path, ("expression", ""), &environment, &[Type::Bool]));
         let name = text(condition, "name");
         errors.extend(required(condition, &path, "name"));
         if !name.is_empty() {

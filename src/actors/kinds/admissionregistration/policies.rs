@@ -1,11 +1,12 @@
 //! `admissionregistration.k8s.io/v1` ValidatingAdmissionPolicy and MutatingAdmissionPolicy.
-use super::expressions::{is_identifier, parsed, required_expression};
+use super::expressions::{compiled, is_identifier, required_expression};
 use super::matching::{self, FAILURE_POLICIES};
 use super::{GROUP, resource, typed};
 use crate::actors::kinds::columns::{AGE, NAME, age, column, name};
 use crate::actors::kinds::findings::{READ_WRITE, child, conditions, fill, invalid_each, items, list, required, required_one_of, text};
 use crate::actors::kinds::findings::{texts, unsupported};
 use crate::actors::kinds::{Kind, PLAIN, Rules};
+use crate::protocol::cel::{Environment, Type};
 use crate::protocol::codec::kinds::{MUTATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY};
 use crate::protocol::names::{dns1035_label, dns1123_subdomain, qualified_name};
 use crate::protocol::resource::Subresource;
@@ -61,6 +62,8 @@ const REASONS: &[&str] = &["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const MAX_ANNOTATIONS: usize = 20;
 /// Longest `valueExpression`, bytes.
 const MAX_VALUE_EXPRESSION: usize = 5 * 1024;
+/// A text of whatever length.
+const TEXT: Type = Type::String(0);
 
 fn default(object: &mut Value) {
     let Some(spec) = object.get_mut("spec") else { return };
@@ -70,8 +73,8 @@ fn default(object: &mut Value) {
     }
 }
 
-/// What both kinds of policy have.
-fn validate_common(spec: &Value) -> Vec<FieldError> {
+/// What both kinds of policy have. Declares the variables in `environment`.
+fn validate_common(spec: &Value, environment: &mut Environment) -> Vec<FieldError> {
     let mut errors: Vec<_> = required_one_of(spec, "spec", "failurePolicy", FAILURE_POLICIES).into_iter().collect();
     if !spec["paramKind"].is_null() {
         errors.extend(param_kind(&spec["paramKind"]));
@@ -85,7 +88,7 @@ fn validate_common(spec: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
         }
     }
-    errors.extend(matching::match_conditions(spec, "spec"));
+    errors.extend(matching::match_conditions(spec, "spec", !spec["paramKind"].is_null()));
     for (path, variable) in items(spec, "spec", "variables") {
         let name = text(variable, "name");
         if name.trim().is_empty() {
@@ -93,14 +96,32 @@ fn validate_common(spec: &Value) -> Vec<FieldError> {
         } else if !is_identifier(name) {
             errors.push(FieldError::invalid(format!("{path}.name"), name, "name is not a valid CEL identifier"));
         }
-        errors.extend(required_expression(variable, &path, "expression", "expression is not specified"));
+        errors.extend(declare(variable, &path, environment));
     }
     errors
 }
 
+const EXPRESSION: (&str, &str) = ("expression", "expression is not specified");
+
+/// Checks a variable's expression; those after it see it whatever came of that.
+fn declare(variable: &Value, path: &str, environment: &mut Environment) -> Option<FieldError> {
+    let expression = text(variable, EXPRESSION.0);
+    let outcome = match expression.trim() {
+        "" => Err(FieldError::required(child(path, EXPRESSION.0), EXPRESSION.1)),
+        _ => compiled(expression, &child(path, EXPRESSION.0), environment, &[]),
+    };
+    let (of, error) = match outcome {
+        Ok(of) => (of, None),
+        Err(error) => (Type::Dyn, Some(error)),
+    };
+    environment.define(text(variable, "name"), of);
+    error
+}
+
 fn validate_validating(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
-    let mut errors = validate_common(spec);
+    let mut environment = Environment::policy(!spec["paramKind"].is_null(), false);
+    let mut errors = validate_common(spec, &mut environment);
     if list(&spec["validations"]).is_empty() && list(&spec["auditAnnotations"]).is_empty() {
         for field in ["validations", "auditAnnotations"] {
             let why = "validations or auditAnnotations must contain at least one item";
@@ -109,20 +130,20 @@ fn validate_validating(object: &Value) -> Vec<FieldError> {
         return errors;
     }
     for (path, validation) in items(spec, "spec", "validations") {
-        errors.extend(validate_validation(validation, &path));
+        errors.extend(validate_validation(validation, &path, &environment));
     }
-    errors.extend(audit_annotations(text(&object["metadata"], "name"), spec));
+    errors.extend(audit_annotations(text(&object["metadata"], "name"), spec, &environment));
     errors
 }
 
-fn validate_validation(validation: &Value, path: &str) -> Vec<FieldError> {
-    let mut errors: Vec<_> = required_expression(validation, path, "expression", "expression is not specified").into_iter().collect();
+fn validate_validation(validation: &Value, path: &str, environment: &Environment) -> Vec<FieldError> {
+    let mut errors: Vec<_> = required_expression(validation, path, EXPRESSION, environment, &[Type::Bool]).into_iter().collect();
     let (message, expression) = (text(validation, "message"), text(validation, "messageExpression"));
     let expression_path = child(path, "messageExpression");
     if !expression.is_empty() && expression.trim().is_empty() {
         errors.push(FieldError::invalid(expression_path, expression, "must be non-empty if specified"));
     } else if !expression.is_empty() {
-        errors.extend(parsed(expression, &expression_path));
+        errors.extend(compiled(expression, &expression_path, environment, &[TEXT]).err());
     }
     if !message.is_empty() && message.trim().is_empty() {
         errors.push(FieldError::invalid(child(path, "message"), message, "message must be non-empty if specified"));
@@ -133,7 +154,7 @@ fn validate_validation(validation: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
-fn audit_annotations(policy: &str, spec: &Value) -> Vec<FieldError> {
+fn audit_annotations(policy: &str, spec: &Value, environment: &Environment) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if list(&spec["auditAnnotations"]).len() > MAX_ANNOTATIONS {
         let why = format!("must not have more than {MAX_ANNOTATIONS} auditAnnotations");
@@ -148,7 +169,8 @@ fn audit_annotations(policy: &str, spec: &Value) -> Vec<FieldError> {
             let why = format!("must not exceed {MAX_VALUE_EXPRESSION} bytes in length");
             errors.push(FieldError::required(child(&path, "valueExpression"), why));
         } else {
-            errors.extend(required_expression(annotation, &path, "valueExpression", "valueExpression is not specified"));
+            let field = ("valueExpression", "valueExpression is not specified");
+            errors.extend(required_expression(annotation, &path, field, environment, &[TEXT, Type::Null]));
         }
         if !seen.insert(key) {
             errors.push(FieldError::duplicate(child(&path, "key"), key));
@@ -159,7 +181,8 @@ fn audit_annotations(policy: &str, spec: &Value) -> Vec<FieldError> {
 
 fn validate_mutating(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
-    let mut errors = validate_common(spec);
+    let mut environment = Environment::policy(!spec["paramKind"].is_null(), true);
+    let mut errors = validate_common(spec, &mut environment);
     for (path, rule) in items(&spec["matchConstraints"], "spec.matchConstraints", "resourceRules") {
         for (index, operation) in texts(&rule["operations"]).into_iter().enumerate() {
             if matches!(operation, "DELETE" | "CONNECT" | "*") {
@@ -172,14 +195,14 @@ fn validate_mutating(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::required("spec.mutations", "mutations must contain at least one item"));
     }
     for (path, mutation) in items(spec, "spec", "mutations") {
-        errors.extend(validate_mutation(mutation, &path));
+        errors.extend(validate_mutation(mutation, &path, &environment));
     }
     errors.extend(required_one_of(spec, "spec", "reinvocationPolicy", &["Never", "IfNeeded"]));
     errors
 }
 
 /// The patch's type, and the one part that goes with it.
-fn validate_mutation(mutation: &Value, path: &str) -> Vec<FieldError> {
+fn validate_mutation(mutation: &Value, path: &str, environment: &Environment) -> Vec<FieldError> {
     const PARTS: [(&str, &str); 2] = [("ApplyConfiguration", "applyConfiguration"), ("JSONPatch", "jsonPatch")];
     let kind = text(mutation, "patchType");
     let mut errors: Vec<_> = required_one_of(mutation, path, "patchType", &["ApplyConfiguration", "JSONPatch"]).into_iter().collect();
@@ -193,7 +216,11 @@ fn validate_mutation(mutation: &Value, path: &str) -> Vec<FieldError> {
         } else if part.is_null() {
             errors.push(FieldError::required(path, format!("must be specified when patchType is {kind}")));
         } else {
-            errors.extend(required_expression(part, &path, "expression", "expression is not specified"));
+            let result = match kind {
+                "JSONPatch" => Type::List(Type::Named("JSONPatch").into(), 0),
+                _ => Type::Named("Object"),
+            };
+            errors.extend(required_expression(part, &path, EXPRESSION, environment, &[result]));
         }
     }
     errors

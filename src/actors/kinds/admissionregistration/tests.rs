@@ -114,6 +114,11 @@ fn policies_validated() {
         (with("paramKind/apiVersion", "a/b/c".into()), "unexpected GroupVersion string: a/b/c"),
         (with("variables/0/name", "in".into()), "spec.variables[0].name: Invalid value: \"in\": name is not a valid CEL identifier"),
         (with("validations/0/expression", "(".into()), "spec.validations[0].expression: Invalid value: \"(\": compilation failed"),
+        (with("validations/0/expression", "1 + 1".into()), "must evaluate to bool but got int"),
+        (with("validations/0/expression", "request.nmae == ''".into()), "compilation failed: ERROR: <input>:1:8: undefined field 'nmae'"),
+        (with("validations/0/expression", "variables.b == 1".into()), "undefined field 'b'"),
+        (with("validations/0/expression", "Object{}".into()), "undeclared reference to 'Object'"),
+        (with("validations/0/expression", "authorizer.grupp('').allowed()".into()), "found no matching overload for 'grupp'"),
         (with("validations/0/message", "a\nb".into()), "message must not contain line breaks"),
         (
             with("validations/0", json!({"expression": "true", "reason": "Because"})),
@@ -135,6 +140,8 @@ fn policies_validated() {
             with("mutations/0/patchType", "other".into()),
             "spec.mutations[0].patchType: Unsupported value: \"other\": supported values: \"ApplyConfiguration\", \"JSONPatch\"",
         ),
+        (with("mutations/0/jsonPatch/expression", "Object{}".into()), "must evaluate to list(JSONPatch) but got Object"),
+        (with("mutations/0/jsonPatch/expression", "[JSONPatch{opp: 'add'}]".into()), "undefined field 'opp'"),
         (
             with("reinvocationPolicy", "other".into()),
             "spec.reinvocationPolicy: Unsupported value: \"other\": supported values: \"Never\", \"IfNeeded\"",

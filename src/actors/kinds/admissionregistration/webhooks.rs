@@ -88,7 +88,7 @@ fn validate_webhook(hook: &Value, path: &str) -> Vec<FieldError> {
     }
     errors.extend(unsupported(hook, path, "reinvocationPolicy", &["IfNeeded", "Never"]));
     errors.extend(client_config(&hook["clientConfig"], &format!("{path}.clientConfig")));
-    errors.extend(matching::match_conditions(hook, path));
+    errors.extend(matching::match_conditions(hook, path, false));
     errors
 }
 

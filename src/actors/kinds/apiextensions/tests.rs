@@ -114,6 +114,7 @@ fn bad_schemas_are_refused_in_upstream_s_words() {
             |b| b["spec"]["versions"][0]["subresources"]["scale"]["specReplicasPath"] = ".status.x".into(),
             "should be a json path under .spec",
         ),
+        (|b| b["spec"]["versions"][0]["subresources"]["status"] = "x".into(), "spec.versions[0].subresources.status: Invalid value"),
         (
             |b| b["spec"]["versions"][0]["additionalPrinterColumns"] = json!([{"name": "x", "type": "text", "jsonPath": ".spec"}]),
             "must be one of boolean,date,integer,number,string",

@@ -55,6 +55,10 @@ fn one(version: &Value, path: &str, errors: &mut Vec<FieldError>) {
             Err(why) => errors.push(FieldError::invalid(at, "", why.to_string())),
         }
     }
+    let status = &version["subresources"]["status"];
+    if !status.is_null() && !status.is_object() {
+        errors.push(FieldError::invalid(format!("{path}.subresources.status"), status.clone(), "must be an object"));
+    }
     scale(&version["subresources"]["scale"], &format!("{path}.subresources.scale"), errors);
     errors.extend(columns::validate(&version["additionalPrinterColumns"], &format!("{path}.additionalPrinterColumns")));
     errors.extend(selectable::validate(&version["selectableFields"], parsed.as_ref(), &format!("{path}.selectableFields")));

@@ -34,6 +34,7 @@ pub static KIND: Kind = Kind {
         default,
         create,
         update,
+        update_status: |new, old| set_template_generation(new, template_generation(old)),
         validate,
         validate_update: |new, old| immutable(&new["spec"]["selector"], &old["spec"]["selector"], "spec.selector").into_iter().collect(),
         validate_status,

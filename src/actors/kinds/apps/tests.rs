@@ -221,6 +221,7 @@ fn updates() {
     let image = update("DaemonSet", Part::Main, &old, |o| o["spec"]["template"]["spec"]["containers"][0]["image"] = "j".into());
     assert_eq!(mark(&image.expect("good")), "2");
     assert_eq!(mark(&update("DaemonSet", Part::Main, &old, |o| o["metadata"]["annotations"] = json!({})).expect("good")), "1");
+    assert_eq!(mark(&update("DaemonSet", Part::Status, &old, |o| o["metadata"]["annotations"] = json!({})).expect("good")), "1");
 
     let old = stored("StatefulSet", workload(json!({})));
     let said = findings(update("StatefulSet", Part::Main, &old, |o| o["spec"]["serviceName"] = "s".into()));

@@ -41,6 +41,7 @@ pub(super) const RULES: Rules = Rules {
     default,
     create: |o| o["status"] = json!({ "desiredReplicas": 0 }),
     validate,
+    validate_create,
     validate_update,
     validate_status: |new, _| not_negative(&new["status"], "status", &["currentReplicas", "desiredReplicas"]),
     ..PLAIN
@@ -89,11 +90,6 @@ fn validate(autoscaler: &Value) -> Vec<FieldError> {
     let spec = &autoscaler["spec"];
     let mut faults = Vec::new();
     let (fewest, most) = (spec["minReplicas"].as_i64(), spec["maxReplicas"].as_i64().unwrap_or_default());
-    // One that is stored with zero may stay so; validate_update sees to the rest.
-    let fresh = autoscaler["metadata"]["resourceVersion"].is_null();
-    if let Some(found) = fewest.filter(|n| *n < i64::from(fresh)) {
-        faults.push(too_few(found, i64::from(fresh)));
-    }
     if most < 1 {
         faults.push(FieldError::invalid("spec.maxReplicas", most, "must be greater than 0"));
     }
@@ -106,13 +102,19 @@ fn validate(autoscaler: &Value) -> Vec<FieldError> {
     faults
 }
 
-fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let zero = |o: &Value| o["spec"]["minReplicas"].as_i64() == Some(0);
-    if zero(new) && !zero(old) { vec![too_few(0, 1)] } else { Vec::new() }
+fn validate_create(autoscaler: &Value) -> Vec<FieldError> {
+    too_few(autoscaler, 1)
 }
 
-fn too_few(found: i64, limit: i64) -> FieldError {
-    FieldError::invalid("spec.minReplicas", found, format!("must be greater than or equal to {limit}"))
+/// One that is stored with zero may stay so.
+fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    too_few(new, i64::from(old["spec"]["minReplicas"].as_i64() != Some(0)))
+}
+
+fn too_few(autoscaler: &Value, limit: i64) -> Vec<FieldError> {
+    let fewest = autoscaler["spec"]["minReplicas"].as_i64().filter(|found| *found < limit);
+    let why = || format!("must be greater than or equal to {limit}");
+    fewest.map(|found| FieldError::invalid("spec.minReplicas", found, why())).into_iter().collect()
 }
 
 /// A reference to an object of any kind.

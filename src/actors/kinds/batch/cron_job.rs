@@ -31,7 +31,16 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&CRON_JOB),
     schema: "CronJob",
-    rules: Rules { default, create: |o| o["status"] = json!({}), validate, validate_update, generation: true, warnings, ..PLAIN },
+    rules: Rules {
+        default,
+        create: |o| o["status"] = json!({}),
+        validate,
+        validate_create,
+        validate_update,
+        generation: true,
+        warnings,
+        ..PLAIN
+    },
     columns: COLUMNS,
     row,
     view: None,
@@ -106,14 +115,15 @@ fn validate(object: &Value) -> Vec<FieldError> {
         faults.push(FieldError::not_supported("spec.jobTemplate.spec.manualSelector", true, &["nil", "false"]));
     }
     faults.extend(not_negative(spec, "spec", &["successfulJobsHistoryLimit", "failedJobsHistoryLimit"]));
-    // A stored object carries a revision: what follows binds new ones only.
-    if object["metadata"]["resourceVersion"].is_null() {
-        faults.extend(zone_in_schedule(object, None));
-        faults.extend(time_zone(object));
-        let own = object["metadata"]["name"].as_str().unwrap_or_default();
-        if own.len() > NAME_MAX {
-            faults.push(FieldError::invalid("metadata.name", own, "must be no more than 52 characters"));
-        }
+    faults
+}
+
+fn validate_create(object: &Value) -> Vec<FieldError> {
+    let mut faults: Vec<_> = zone_in_schedule(object, None).into_iter().collect();
+    faults.extend(time_zone(object));
+    let own = object["metadata"]["name"].as_str().unwrap_or_default();
+    if own.len() > NAME_MAX {
+        faults.push(FieldError::invalid("metadata.name", own, "must be no more than 52 characters"));
     }
     faults
 }

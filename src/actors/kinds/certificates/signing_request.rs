@@ -159,7 +159,7 @@ pub fn merge_approval(old: &Value, body: &Value, now: &str) -> Value {
 
 /// Gives conditions the times that their writer left out, as upstream's strategies for `status` and `approval` do.
 pub fn set_condition_times(new: &mut Value, old: &Value, now: &str) {
-    let Some(conditions) = new["status"].get_mut("conditions").and_then(Value::as_array_mut) else { return };
+    let Some(conditions) = new.pointer_mut("/status/conditions").and_then(Value::as_array_mut) else { return };
     let absent = |condition: &Value, field: &str| text(condition, field).is_empty();
     for condition in conditions {
         if absent(condition, "lastTransitionTime") {

@@ -126,3 +126,12 @@ fn nobody_asks_to_be_master() {
     spec["request"] = request("root", "system:masters").into();
     assert!(restricted_subject(&json!({"spec": spec})).is_some());
 }
+
+#[test]
+fn a_status_that_is_taken_away_is_no_null() {
+    let old = stored();
+    let mut body = old.clone();
+    body.as_object_mut().unwrap().remove("status");
+    let new = prepare_update(&KIND, Part::Status, &old, body).unwrap();
+    assert!(new.get("status").is_none_or(Value::is_object), "{new}");
+}

@@ -27,7 +27,17 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&NAMESPACE),
     schema: "Namespace",
-    rules: Rules { name: name_is_label, default, create, update, validate, validate_status, fields: &["status.phase"], ..PLAIN },
+    rules: Rules {
+        name: name_is_label,
+        default,
+        create,
+        update,
+        validate,
+        validate_status,
+        validate_finalize,
+        fields: &["status.phase"],
+        ..PLAIN
+    },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["status"]["phase"].clone(), age(o, now)],
     view: None,
@@ -35,9 +45,12 @@ pub static KIND: Kind = Kind {
 
 const COLUMNS: &[Column] = &[NAME, column("Status", "string", 0, "The namespace's phase."), AGE];
 
-/// Every namespace carries its name as a label.
+/// Every namespace carries its name as a label; one whose name is still to be generated gets it when it is made.
 fn default(object: &mut Value) {
     let name = object["metadata"]["name"].clone();
+    if name.as_str().is_none_or(str::is_empty) {
+        return;
+    }
     if !object["metadata"]["labels"].is_object() {
         object["metadata"]["labels"] = json!({});
     }
@@ -45,6 +58,7 @@ fn default(object: &mut Value) {
 }
 
 fn create(object: &mut Value) {
+    default(object);
     if !object["spec"].is_object() {
         object["spec"] = json!({});
     }
@@ -65,14 +79,20 @@ fn update(new: &mut Value, old: &Value) {
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
 fn validate(object: &Value) -> Vec<FieldError> {
-    let path = "spec.finalizers";
-    let mut errors = Vec::new();
-    for finalizer in texts(&object["spec"]["finalizers"]) {
-        errors.extend(invalid_each(path, finalizer, qualified_name(finalizer)));
-        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.push(FieldError::invalid(path, finalizer, why));
-        }
+    texts(&object["spec"]["finalizers"]).into_iter().flat_map(|finalizer| finalizer_faults(finalizer, "spec.finalizers")).collect()
+}
+
+/// Upstream names the place of each finalizer here, and the list alone elsewhere.
+fn validate_finalize(object: &Value) -> Vec<FieldError> {
+    let finalizers = texts(&object["spec"]["finalizers"]).into_iter().enumerate();
+    finalizers.flat_map(|(at, finalizer)| finalizer_faults(finalizer, &format!("spec.finalizers[{at}]"))).collect()
+}
+
+fn finalizer_faults(finalizer: &str, path: &str) -> Vec<FieldError> {
+    let mut errors: Vec<_> = invalid_each(path, finalizer, qualified_name(finalizer)).collect();
+    if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+        let why = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(FieldError::invalid(path, finalizer, why));
     }
     errors
 }

@@ -5,6 +5,7 @@ use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::PERSISTENT_VOLUME;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
+use crate::protocol::time;
 use crate::protocol::validation::persistent_volume::{persistent_volume_spec, source};
 use crate::protocol::validation::text;
 use serde_json::{Value, json};
@@ -30,7 +31,15 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&PERSISTENT_VOLUME),
     schema: "PersistentVolume",
-    rules: Rules { default, create, validate: |o| persistent_volume_spec(&o["spec"], "spec", false), validate_update, warnings, ..PLAIN },
+    rules: Rules {
+        default,
+        create,
+        validate: |o| persistent_volume_spec(&o["spec"], "spec", false),
+        validate_update,
+        update_status,
+        warnings,
+        ..PLAIN
+    },
     columns: COLUMNS,
     row,
     view: None,
@@ -75,6 +84,15 @@ fn default(object: &mut Value) {
 
 fn create(object: &mut Value) {
     object["status"] = json!({ "phase": "Pending", "lastPhaseTransitionTime": object["metadata"]["creationTimestamp"] });
+}
+
+/// Notes when the phase changed, unless the writer does.
+fn update_status(new: &mut Value, old: &Value) {
+    let (given, held) = (&new["status"], &old["status"]);
+    let noted = &given["lastPhaseTransitionTime"];
+    if given["phase"] != held["phase"] && (noted.is_null() || *noted == held["lastPhaseTransitionTime"]) {
+        new["status"]["lastPhaseTransitionTime"] = time::rfc3339(time::now()).into();
+    }
 }
 
 fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {

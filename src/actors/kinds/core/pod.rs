@@ -44,7 +44,8 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         default,
         create,
-        validate,
+        validate: validate_pod,
+        validate_create,
         validate_update: pod_update::validate,
         validate_status: pod_update::validate_status,
         light: |o| Light::Pod(Box::new(pod_light(o))),
@@ -171,18 +172,15 @@ fn grace(object: &Value) -> i64 {
     object["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30).max(1)
 }
 
-/// Rules of every pod; some bind only those that are not stored yet.
-fn validate(object: &Value) -> Vec<FieldError> {
-    let mut faults = validate_pod(object);
+fn validate_create(object: &Value) -> Vec<FieldError> {
+    let mut faults = Vec::new();
     let spec = &object["spec"];
-    if object["metadata"]["resourceVersion"].is_null() {
-        if !list(spec, "ephemeralContainers").is_empty() {
-            faults.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
-        }
-        let bound = spec["nodeName"].as_str().is_some_and(|n| !n.is_empty());
-        if bound && !list(spec, "schedulingGates").is_empty() {
-            faults.push(FieldError::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
-        }
+    if !list(spec, "ephemeralContainers").is_empty() {
+        faults.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+    }
+    let bound = spec["nodeName"].as_str().is_some_and(|n| !n.is_empty());
+    if bound && !list(spec, "schedulingGates").is_empty() {
+        faults.push(FieldError::forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
     }
     faults
 }

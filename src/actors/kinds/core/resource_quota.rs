@@ -31,7 +31,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&RESOURCE_QUOTA),
     schema: "ResourceQuota",
-    rules: Rules { create: |o| o["status"] = json!({}), validate, validate_update, validate_status, ..PLAIN },
+    rules: Rules { create: |o| o["status"] = json!({}), validate, validate_update, validate_status, amended: true, ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), usage(o, false).into(), usage(o, true).into(), age(o, now)],
     view: None,

@@ -340,6 +340,10 @@ fn namespaces_and_nodes() {
         ["spec.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"]
     );
 
+    let made = spaces.stored(json!({ "metadata": { "generateName": "x-" } }));
+    assert!(made["metadata"]["name"].is_string());
+    assert_eq!(made["metadata"]["labels"]["kubernetes.io/metadata.name"], made["metadata"]["name"]);
+
     let nodes = scene("Node");
     let old = nodes.stored(named(json!({ "spec": { "podCIDR": "10.0.0.0/24", "providerID": "p" } })));
     assert_eq!(old["spec"]["podCIDRs"], json!(["10.0.0.0/24"]));

@@ -103,7 +103,7 @@ impl CustomBody for SchemaBody {
             members.insert("metadata".into(), metadata);
         }
         prune(&mut value, &self.schema, true, &mut unknown, MAX_STRICT_FINDINGS);
-        Ok(Checked { value, unknown, duplicate })
+        Ok(Checked { value, unknown, duplicate, mixed: Vec::new() })
     }
 
     fn default(&self, object: &mut Value) {

@@ -31,6 +31,11 @@ impl Reading {
         !self.alone || self.defaults.is_some()
     }
 
+    /// Whether somebody else has to be asked to convert objects.
+    pub fn asks(&self) -> bool {
+        !self.converter.is_renaming()
+    }
+
     /// Whether objects are stored in this version.
     pub fn is_storage(&self) -> bool {
         self.api_version == self.storage
@@ -50,9 +55,11 @@ impl Reading {
 
     /// Whether a stored object can be served as it is. `body`: its canonical JSON, which says `kind` and `apiVersion` first.
     pub fn is_plain(&self, body: &[u8]) -> bool {
-        let wanted = format!("\"apiVersion\":\"{}\"", self.api_version);
-        let head = body.get(..body.len().min(wanted.len() + 512)).unwrap_or_default();
-        self.defaults.is_none() && head.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+        // The first one counts: whose fields are managed tells versions as well, further behind.
+        const FIELD: &[u8] = b"\"apiVersion\":\"";
+        let value = body.windows(FIELD.len()).position(|window| window == FIELD).and_then(|at| body.get(at + FIELD.len()..));
+        let ours = value.and_then(|rest| rest.strip_prefix(self.api_version.as_bytes())).is_some_and(|rest| rest.first() == Some(&b'"'));
+        self.defaults.is_none() && ours
     }
 
     /// Stored objects, as this version shows them.

@@ -16,19 +16,20 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
-/// Objects sent at once.
-const BATCH: usize = 500;
+/// Objects sent at once: a list goes in one piece, as upstream sends it, unless it is enormous.
+const BATCH: usize = 10_000;
 
 /// Where a Service is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    pub address: SocketAddr,
+    /// The best first.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// Finds the address of a Service. The caller knows about services; this file doesn't.
 #[async_trait]
 pub trait EndpointResolver: Send + Sync {
-    /// An address behind the Service's port, or why there is none.
+    /// Addresses behind the Service's port, or why there is none.
     async fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Endpoint, String>;
 }
 
@@ -75,7 +76,7 @@ impl WebhookConverter {
         let said = |e: std::io::Error| e.to_string();
         if let Some(service) = &self.service {
             let endpoint = self.resolver.resolve(&service.namespace, &service.name, service.port).await?;
-            let stream = TcpStream::connect(endpoint.address).await.map_err(said)?;
+            let stream = TcpStream::connect(&endpoint.addresses[..]).await.map_err(said)?;
             let path = if service.path.is_empty() { "/".into() } else { service.path.clone() };
             return Ok((format!("{}.{}.svc", service.name, service.namespace), stream, path));
         }

@@ -1,7 +1,7 @@
 //! `discovery.k8s.io/v1 EndpointSlice`.
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
 use crate::actors::kinds::core::endpoints::PROTOCOLS;
-use crate::actors::kinds::fields::{fill, immutable, is_new, items_mut, texts, too_many};
+use crate::actors::kinds::fields::{fill, immutable, items_mut, texts, too_many};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::ENDPOINT_SLICE;
 use crate::protocol::names;
@@ -29,6 +29,7 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         default,
         validate,
+        validate_create,
         validate_update: |new, old| immutable(&new["addressType"], &old["addressType"], "addressType").into_iter().collect(),
         warnings,
         generation: true,
@@ -63,14 +64,20 @@ fn default(object: &mut Value) {
     }
 }
 
+/// The oldest type of addresses is for stored slices only; any other is refused by `validate`.
+fn validate_create(object: &Value) -> Vec<FieldError> {
+    let type_ = text(object, "addressType");
+    let is_old = STORED_TYPES.contains(&type_) && !TYPES.contains(&type_);
+    if is_old { vec![FieldError::not_supported("addressType", type_, &TYPES)] } else { Vec::new() }
+}
+
 fn validate(object: &Value) -> Vec<FieldError> {
-    let types: &[&str] = if is_new(object) { &TYPES } else { &STORED_TYPES };
     let type_ = text(object, "addressType");
     let mut errors = Vec::new();
     match type_ {
         "" => errors.push(FieldError::required("addressType", "")),
-        known if types.contains(&known) => {}
-        other => errors.push(FieldError::not_supported("addressType", other, types)),
+        known if STORED_TYPES.contains(&known) => {}
+        other => errors.push(FieldError::not_supported("addressType", other, &TYPES)),
     }
     let count = |field: &str| object[field].as_array().map_or(0, Vec::len);
     if count("endpoints") > MAX_ENDPOINTS {

@@ -2,8 +2,9 @@
 use super::formats::{binding_conditions, driver, each, each_once, label, pool, raw_object, uid};
 use super::requests::{CONFIG_MAX, REQUESTS_MAX, RequestNames, UNBOUNDED, configuration, name_reference, name_references};
 use super::requests::{request_names, toleration};
-use crate::actors::kinds::findings::{child, conditions, immutable, items, list, required, required_one_of, text, too_many};
+use crate::actors::kinds::findings::{child, conditions, immutable, list, required, required_one_of, text, too_many};
 use crate::protocol::status::FieldError;
+use crate::protocol::validation;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -129,33 +130,7 @@ fn allocation(allocation: &Value, names: &RequestNames<'_>) -> Vec<FieldError> {
     errors
 }
 
-/// A node selector has terms, and its expressions the operators that selectors know.
+/// A node selector, where there is one.
 pub(super) fn node_selector(selector: &Value, path: &str) -> Vec<FieldError> {
-    if selector.is_null() {
-        return Vec::new();
-    }
-    let mut errors = Vec::new();
-    if list(&selector["nodeSelectorTerms"]).is_empty() {
-        errors.push(FieldError::required(child(path, "nodeSelectorTerms"), "must have at least one node selector term"));
-    }
-    for (path, term) in items(selector, path, "nodeSelectorTerms") {
-        for field in ["matchExpressions", "matchFields"] {
-            errors.extend(items(term, &path, field).flat_map(|(path, expression)| node_expression(expression, &path)));
-        }
-    }
-    errors
-}
-
-fn node_expression(expression: &Value, path: &str) -> Option<FieldError> {
-    let count = list(&expression["values"]).len();
-    let values = child(path, "values");
-    match text(expression, "operator") {
-        "In" | "NotIn" if count == 0 => Some(FieldError::required(values, "must be specified when `operator` is 'In' or 'NotIn'")),
-        "Exists" | "DoesNotExist" if count > 0 => {
-            Some(FieldError::forbidden(values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-        }
-        "Gt" | "Lt" if count != 1 => Some(FieldError::required(values, "must be specified single value when `operator` is 'Lt' or 'Gt'")),
-        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => None,
-        other => Some(FieldError::invalid(child(path, "operator"), other, "not a valid selector operator")),
-    }
+    if selector.is_null() { Vec::new() } else { validation::node_selector::node_selector(selector, path) }
 }

@@ -1,7 +1,7 @@
 //! What a claim asks for: requests, constraints, configuration.
 use super::formats::{by_name, by_text, driver, each, each_once, fully_qualified, label, raw_object, subdomain};
 use crate::actors::kinds::findings::{child, fill, invalid_each, items_mut, list, required_one_of, text, unsupported};
-use crate::protocol::cel_syntax::syntax_error;
+use crate::protocol::cel::device_selector;
 use crate::protocol::names::{label_value, qualified_name};
 use crate::protocol::status::FieldError;
 use serde_json::Value;
@@ -163,8 +163,7 @@ pub(super) fn selectors(object: &Value, path: &str) -> Vec<FieldError> {
         if expression.len() > EXPRESSION_MAX {
             return vec![FieldError::too_long(path, EXPRESSION_MAX)];
         }
-        let fault = syntax_error(expression).map(|why| FieldError::invalid(path, expression, format!("compilation failed: {why}")));
-        fault.into_iter().collect()
+        device_selector(expression).err().map(|why| FieldError::invalid(path, expression, why)).into_iter().collect()
     })
 }
 

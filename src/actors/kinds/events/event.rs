@@ -1,6 +1,5 @@
 //! `events.k8s.io/v1 Event`, stored as `v1 Event`.
-use crate::actors::kinds::core::event::{COLUMNS, row, validate, validate_strictly, validate_update_strictly};
-use crate::actors::kinds::fields::is_new;
+use crate::actors::kinds::core::event::{COLUMNS, row, validate_strictly, validate_update_strictly};
 use crate::actors::kinds::kind::field_by_path;
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules, View};
 use crate::protocol::codec::kinds::EVENTS_EVENT;
@@ -25,7 +24,7 @@ pub static KIND: Kind = Kind {
     schema: "Event",
     rules: Rules {
         // The stricter rules are for new events; stored ones may have come through the older group.
-        validate: |o| if is_new(o) { validate_strictly(&stored(o)) } else { validate(&stored(o)) },
+        validate_create: |o| validate_strictly(&stored(o)),
         validate_update: |new, old| validate_update_strictly(&stored(new), &stored(old)),
         fields: FIELDS,
         field,

@@ -1,7 +1,7 @@
 //! `networking.k8s.io/v1 Ingress`.
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name, or_none};
 use crate::actors::kinds::core::service::{balancer_addresses, balancer_host};
-use crate::actors::kinds::fields::{annotation, is_new};
+use crate::actors::kinds::fields::annotation;
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::INGRESS;
 use crate::protocol::names;
@@ -34,6 +34,7 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         create: |o| o["status"] = json!({ "loadBalancer": {} }),
         validate,
+        validate_create,
         validate_status: |new, _| validate_status(new),
         warnings,
         generation: true,
@@ -79,17 +80,20 @@ fn validate(object: &Value) -> Vec<FieldError> {
             errors.extend(invalid_each(&format!("{path}.secretName"), secret, names::dns1123_subdomain(secret)));
         }
     }
-    let class = spec["ingressClassName"].as_str();
-    if let Some(class) = class {
+    if let Some(class) = spec["ingressClassName"].as_str() {
         errors.extend(invalid_each("spec.ingressClassName", class, names::dns1123_subdomain(class)));
     }
-    if let (true, Some(class), Some(noted)) = (is_new(object), class, annotation(object, OLD_CLASS))
-        && class != noted
-    {
-        let why = "must match `ingressClassName` when both are specified";
-        errors.push(FieldError::invalid(format!("annotations.{OLD_CLASS}"), noted, why));
-    }
     errors
+}
+
+fn validate_create(object: &Value) -> Vec<FieldError> {
+    match (object["spec"]["ingressClassName"].as_str(), annotation(object, OLD_CLASS)) {
+        (Some(class), Some(noted)) if class != noted => {
+            let why = "must match `ingressClassName` when both are specified";
+            vec![FieldError::invalid(format!("annotations.{OLD_CLASS}"), noted, why)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn host_faults(host: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! `storage.k8s.io/v1 VolumeAttachment`.
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
-use crate::actors::kinds::fields::{immutable, is_new, members};
+use crate::actors::kinds::fields::{immutable, members};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::VOLUME_ATTACHMENT;
 use crate::protocol::names;
@@ -34,6 +34,7 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         create: |o| o["status"] = json!({ "attached": false }),
         validate,
+        validate_create,
         validate_update: |new, old| immutable(&new["spec"], &old["spec"], "spec").into_iter().collect(),
         validate_status: |new, _| validate_status(&new["status"]),
         ..PLAIN
@@ -78,11 +79,14 @@ fn validate(object: &Value) -> Vec<FieldError> {
     }
     let node = text(spec, "nodeName");
     errors.extend(invalid_each("spec.nodeName", node, names::dns1123_subdomain(node)));
-    if is_new(object) {
-        errors.extend(invalid_each("spec.attacher", attacher, names::dns1123_subdomain(attacher)));
-        if let Some(volume) = volume {
-            errors.extend(invalid_each("spec.source.persistentVolumeName", volume, names::dns1123_subdomain(volume)));
-        }
+    errors
+}
+
+fn validate_create(object: &Value) -> Vec<FieldError> {
+    let attacher = text(&object["spec"], "attacher");
+    let mut errors: Vec<_> = invalid_each("spec.attacher", attacher, names::dns1123_subdomain(attacher)).collect();
+    if let Some(volume) = object["spec"]["source"]["persistentVolumeName"].as_str() {
+        errors.extend(invalid_each("spec.source.persistentVolumeName", volume, names::dns1123_subdomain(volume)));
     }
     errors
 }

@@ -37,6 +37,7 @@ impl Gateway {
         if !token {
             resources::check_shape(target, verb)?;
         }
+        render::shapeless(&request.accept)?;
         let dry_run = query.dry_run("CreateOptions")?;
         let (mut review, warnings) = decoded(codec, request, query)?;
         if review["metadata"]["creationTimestamp"].is_null() {

@@ -45,7 +45,7 @@ impl Rig {
         let tokens = Arc::new(AccountTokens::new(keys, shelves));
         let users = [StaticUser { token: "tok".into(), name: "jane".into(), groups: vec!["dev".into()] }];
         let authenticator = Authenticator::new(users).with_accounts(tokens.clone());
-        let access = Arc::new(Access { authenticator, authorizer, tokens });
+        let access = Arc::new(Access { authenticator, authorizer, tokens, webhooks: Default::default() });
         let documents = Documents::new(plane.kinds.clone(), |_, _| None, "h:1".into(), Arc::new(Well));
         let gateway = Gateway::new(plane.kinds.clone(), documents, access);
         let admin = Arc::new(User::new("root", [MASTERS.to_string()]));

@@ -1,6 +1,7 @@
 //! Tolerations, affinity terms and spread constraints.
 use crate::names;
 use crate::status::FieldError;
+use crate::validation::node_selector::{node_selector, node_selector_term};
 use crate::validation::{invalid_each, items, one_of_if_set, selector, text};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -120,64 +121,11 @@ fn expressions(selector: &Value) -> impl Iterator<Item = &str> {
 fn validate_node_affinity(affinity: &Value, path: &str, faults: &mut Vec<FieldError>) {
     let hard = &affinity[REQUIRED];
     if hard.is_object() {
-        let path = format!("{path}.{REQUIRED}");
-        if hard["nodeSelectorTerms"].as_array().is_none_or(Vec::is_empty) {
-            faults.push(FieldError::required(format!("{path}.nodeSelectorTerms"), "must have at least one node selector term"));
-        }
-        for (path, term) in items(hard, &path, "nodeSelectorTerms") {
-            validate_node_term(term, &path, true, faults);
-        }
+        faults.extend(node_selector(hard, &format!("{path}.{REQUIRED}")));
     }
     for (path, preference) in items(affinity, path, PREFERRED) {
         validate_weight(preference, &path, faults);
-        validate_node_term(&preference["preference"], &format!("{path}.preference"), false, faults);
-    }
-}
-
-/// `strict`: the values must be possible labels. A preference that nothing meets does no harm.
-fn validate_node_term(term: &Value, path: &str, strict: bool, faults: &mut Vec<FieldError>) {
-    for (path, expression) in items(term, path, "matchExpressions") {
-        let values = expression["values"].as_array().map_or(0, Vec::len);
-        let field = format!("{path}.values");
-        match text(expression, "operator") {
-            "In" | "NotIn" if values == 0 => {
-                faults.push(FieldError::required(field, "must be specified when `operator` is 'In' or 'NotIn'"));
-            }
-            "Exists" | "DoesNotExist" if values > 0 => {
-                faults.push(FieldError::forbidden(field, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
-            }
-            "Gt" | "Lt" if values != 1 => {
-                faults.push(FieldError::required(field, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-            other => faults.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator")),
-        }
-        let key = text(expression, "key");
-        faults.extend(invalid_each(&format!("{path}.key"), key, names::qualified_name(key)));
-        for (path, value) in items(expression, &path, "values").filter(|_| strict) {
-            let value = value.as_str().unwrap_or_default();
-            faults.extend(invalid_each(&path, value, names::label_value(value)));
-        }
-    }
-    for (path, requirement) in items(term, path, "matchFields") {
-        let values = requirement["values"].as_array().map(Vec::as_slice).unwrap_or_default();
-        match text(requirement, "operator") {
-            "In" | "NotIn" if values.len() != 1 => {
-                let why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
-                faults.push(FieldError::required(format!("{path}.values"), why));
-            }
-            "In" | "NotIn" => {}
-            other => faults.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator")),
-        }
-        let key = text(requirement, "key");
-        if key != "metadata.name" {
-            faults.push(FieldError::invalid(format!("{path}.key"), key, "not a valid field selector key"));
-            continue;
-        }
-        for (path, value) in items(requirement, &path, "values") {
-            let value = value.as_str().unwrap_or_default();
-            faults.extend(invalid_each(&path, value, names::dns1123_subdomain(value)));
-        }
+        node_selector_term(&preference["preference"], &format!("{path}.preference"), false, faults);
     }
 }
 

@@ -1,12 +1,15 @@
-//! What is left of old ways in the legacy group: `componentstatuses`, which are made when asked for, and `bindings`, which are the
-//! `binding` subresource of pods under another path.
-use super::gateway::{Answer, ApiRequest, Call, Gateway};
-use super::list::Selection;
-use super::options::Query;
-use super::path::Target;
-use super::render::{self, Page};
-use super::write::json_body;
+//! What is answered and lies in no shelf: two old ways of the legacy group (`componentstatuses`, which are made when asked for, and
+//! `bindings`, which are the `binding` subresource of pods under another path), and the causal log.
+mod decisions;
+
+use crate::http::api::gateway::{Answer, ApiRequest, Call, Gateway};
+use crate::http::api::list::Selection;
+use crate::http::api::options::Query;
+use crate::http::api::path::Target;
+use crate::http::api::render::{self, Page};
+use crate::http::api::write::json_body;
 use crate::actors::kinds::component_status::{self, DEPRECATED};
+use crate::actors::kinds::decision;
 use crate::http::auth::User;
 use crate::protocol::codec;
 use crate::protocol::light::Light;
@@ -32,7 +35,7 @@ static BINDINGS: Resource = Resource {
 
 /// The resources that are answered here, for discovery.
 pub(super) fn unstored_resources() -> impl Iterator<Item = Resource> {
-    [&component_status::KIND.resource, &BINDINGS].into_iter().cloned()
+    [&component_status::KIND.resource, &BINDINGS, &decision::KIND.resource].into_iter().cloned()
 }
 
 impl Gateway {
@@ -48,13 +51,15 @@ impl Gateway {
         let is =
             |r: &Resource| (r.group, r.version, r.plural) == (target.group.as_str(), target.version.as_str(), target.resource.as_str());
         let Some(resource) = unstored_resources().find(is) else { return Ok(None) };
-        if resource.namespaced == target.namespace.is_empty() || !target.subresource.is_empty() {
+        let everywhere = resource.namespaced && verb == "list";
+        if (resource.namespaced == target.namespace.is_empty() && !everywhere) || !target.subresource.is_empty() {
             return Err(ApiError::new(404, "NotFound", "the server could not find the requested resource"));
         }
         if !resource.verbs.contains(&verb) {
             return Err(ApiError::method_not_supported(resource.group, resource.plural, verb));
         }
         match verb {
+            _ if resource.group == decision::GROUP => self.decisions(request, query, target).await.map(Some),
             "create" => self.bind_named(user, request, query, target).await.map(Some),
             _ => components(request, query, target).map(Some),
         }

@@ -1,5 +1,5 @@
-//! TLS to a backend whose certificate nobody vouches for: whoever asks for `https:` behind the proxy gets encryption, not proof,
-//! as upstream's proxy has it.
+//! TLS to a server whose certificate nobody vouches for: whoever asks for `https:` behind the proxy, or says that an extension API
+//! server's certificate need not be verified, gets encryption, not proof, as upstream has it.
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -7,10 +7,15 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 
 /// A client that takes any certificate.
-pub(super) fn trusting() -> Result<Arc<ClientConfig>, Error> {
+pub fn trusting() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     Ok(Arc::new(config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()))
+}
+
+/// A verifier that takes any certificate.
+pub fn anybody() -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Anybody(Arc::new(ring::default_provider())))
 }
 
 #[derive(Debug)]
