@@ -1,5 +1,6 @@
 //! The load generator runs against a real server and prints figures that make sense.
-use crate::cluster::{IMPRESARIO, shared};
+use crate::cluster::{Cluster, IMPRESARIO, Options, shared};
+use crate::kubectl::newest;
 use crate::run::run;
 use serde_json::Value;
 use std::process::Command;
@@ -20,6 +21,68 @@ fn bench_api_measures() {
     assert!(!text.contains("NaN"), "{text}");
 }
 
+/// A server without a node, for nodes that are simulated.
+fn alone(name: &'static str) -> Cluster {
+    let mesh_port = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port").port();
+    Cluster::start(Options { name, no_node: true, mesh_port, ..Options::default() })
+}
+
+/// `--server … --cluster … --keys …` of a fleet of this cluster.
+fn fleet(cluster: &Cluster, command: &mut Command) {
+    command.args(["--server", &format!("127.0.0.1:{}", cluster.options.mesh_port)]);
+    command.arg("--cluster").arg(cluster.data_dir()).arg("--keys").arg(cluster.scratch().join("keys"));
+}
+
+/// The figures of a phase, all of which succeeded.
+fn phase(json: &std::path::Path, operation: &str) -> Value {
+    let figures: Value = serde_json::from_str(&std::fs::read_to_string(json).expect("the figures")).expect("JSON");
+    let phases = figures["phases"].as_array().expect("phases");
+    let found = phases.iter().find(|p| p["operation"] == operation).unwrap_or_else(|| panic!("no {operation} in {figures}"));
+    assert_eq!(found["errors"], 0, "{found}");
+    found.clone()
+}
+
+#[test]
+fn bench_schedules_and_deploys_on_simulated_nodes() {
+    let cluster = alone("bench-simulated");
+    let json = cluster.scratch().join("bench.json");
+    let measure = |words: &str| {
+        let mut command = Command::new(IMPRESARIO);
+        command.arg("bench").args(words.split_whitespace()).args(["--nodes", "6", "--simulate", "--kubeconfig"]).arg(cluster.kubeconfig());
+        command.args(["--pid", &cluster.pid().expect("it runs").to_string(), "--json"]).arg(&json);
+        fleet(&cluster, &mut command);
+        run(&mut command).ok();
+    };
+    measure("schedule --pods 60 --anti-affinity --spread");
+    for operation in ["created to bound", "created to running"] {
+        assert_eq!(phase(&json, operation)["count"], 60);
+    }
+    assert!(phase(&json, "created to bound")["serverCpuSeconds"].as_f64().is_some_and(|s| s >= 0.0));
+    // The same key takes up the same nodes again.
+    measure("deploy --replicas 20 --rounds 1");
+    assert_eq!(phase(&json, "created to 20 ready")["count"], 1);
+    assert_eq!(phase(&json, "20 to none")["count"], 1);
+}
+
+#[test]
+fn simulated_nodes_say_what_they_are() {
+    let cluster = alone("simulate");
+    let mut command = Command::new(IMPRESARIO);
+    command.args(["simulate", "--nodes", "3", "--profile", "typical"]);
+    fleet(&cluster, &mut command);
+    let mut process = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let tool = newest();
+    let kubectl = cluster.kubectl(&tool, "default");
+    kubectl.run("run one --image=anything").ok();
+    kubectl.run("wait --for=condition=Ready pod/one --timeout=60s").ok();
+    assert_eq!(kubectl.run("get nodes -l impresario.dev/simulated=true -o name").ok().lines().count(), 3);
+    let refused = kubectl.run("logs one").refused();
+    assert!(refused.contains("is simulated: it starts no containers and has no logs"), "{refused}");
+    let refused = kubectl.run("exec one -- true").refused();
+    assert!(refused.contains("is simulated: it starts no containers and cannot execute commands"), "{refused}");
+    kubectl.run("delete pod one --timeout=60s").ok();
+    process.kill().expect("it runs");
+    process.wait().expect("it ends");
 /// Runs a measurement against the shared cluster and gives its figures.
 fn measured(words: &str, name: &str) -> Value {
     let json = shared().scratch().join(format!("{name}.json"));

@@ -11,6 +11,7 @@ mod pod_range;
 mod quickstart;
 mod secrets;
 mod server;
+mod simulate;
 mod token;
 mod up;
 mod version;
@@ -38,6 +39,8 @@ enum Command {
     Down(down::Down),
     /// Make this machine a node of an existing cluster.
     Node(node::Node),
+    /// Add simulated nodes to a cluster, for tests at scale: they start no containers.
+    Simulate(simulate::Simulate),
     /// Images on this machine.
     Image(image::Image),
     /// Join tokens for further nodes.
@@ -62,13 +65,14 @@ pub const EXIT_FAILURE: u8 = 1;
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Kubia) {
+    if !matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Simulate(_) | Command::Kubia) {
         end_with_the_reader();
     }
     let outcome = match cli.command {
         Command::Up(command) => command.run(),
         Command::Down(command) => command.run(),
         Command::Node(command) => command.run(),
+        Command::Simulate(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Secrets(command) => command.run(),

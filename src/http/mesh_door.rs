@@ -1,31 +1,29 @@
 //! The mesh's door to the API: what nodes ask of the server, answered by the same gateway that answers HTTPS.
 use super::api::{ApiRequest, Gateway, Reply};
 use super::auth::User;
+use super::node_keys::NodeKeys;
 use crate::actors::controllers::{Heartbeats, steady};
-use crate::actors::kinds::{Part, Patch};
 use crate::actors::mesh::{Caller, Service, Stream};
 use crate::protocol::mesh::{Answer, ApiCall, Call, Envelope, Frame, WatchFrame, WatchKind};
-use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::pki::Identity;
 use crate::storage::{Delivery, Entry, EventKind, Next, Start};
-use serde_json::json;
 use std::sync::Arc;
 
 /// Events that may wait for one node's watch before it must start anew.
 const WATCH_QUEUE: usize = 16 * 1024;
-/// Where node names are pinned to keys, in `kube-system`.
-const KEYS: &str = "impresario-node-keys";
 
 /// Serves what connected nodes ask for.
 pub struct MeshDoor {
     gateway: Arc<Gateway>,
     heartbeats: Heartbeats,
+    keys: NodeKeys,
 }
 
 impl MeshDoor {
     pub fn new(gateway: Arc<Gateway>, heartbeats: Heartbeats) -> Self {
-        MeshDoor { gateway, heartbeats }
+        let keys = NodeKeys::new(gateway.kinds.clone());
+        MeshDoor { gateway, heartbeats, keys }
     }
 
     async fn api(&self, caller: &Caller, call: ApiCall) -> Answer {
@@ -52,7 +50,7 @@ impl MeshDoor {
         let (served, selection) = self.gateway.selected(&user_of(caller), call.group, call.resource, call.namespace, call.query())?;
         let hub = served.shelf.hub();
         let start = if call.revision == 0 { Start::Now } else { Start::After(call.revision) };
-        let subscribed = hub.subscribe(start, selection.namespace.clone(), selection.name.clone(), selection.filter.clone(), WATCH_QUEUE);
+        let subscribed = hub.subscribe_within(start, selection.scope(), selection.filter.clone(), WATCH_QUEUE);
         let broken = |e| ApiError::unavailable(format!("the stream broke: {e}"));
         stream.answer(&Answer::Ok).await.map_err(broken)?;
         let Ok(mut subscription) = subscribed else {
@@ -86,51 +84,6 @@ impl MeshDoor {
             }
         }
     }
-
-    /// A node's name belongs to the first key that took it, for good.
-    async fn pin(&self, node: &str, fingerprint: &str) -> Result<(), ApiError> {
-        let kinds = &self.gateway.kinds;
-        let served = kinds.find("", "configmaps").ok_or_else(|| ApiError::internal("ConfigMaps are not served"))?;
-        let key = ObjectKey::new("kube-system", KEYS);
-        for _ in 0..5 {
-            let held = served.shelf.snapshot().get(&key).map(|e| e.parse());
-            let pinned = held.as_ref().and_then(|o| o["data"][node].as_str());
-            match pinned {
-                Some(known) if known == fingerprint => return Ok(()),
-                Some(_) => return Err(taken(node)),
-                None => {}
-            }
-            let outcome = match held {
-                None => {
-                    let body =
-                        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": KEYS }, "data": { node: fingerprint } });
-                    kinds.create(&served, "kube-system", body, false).await
-                }
-                Some(object) => {
-                    let patch =
-                        json!({ "metadata": { "resourceVersion": object["metadata"]["resourceVersion"] }, "data": { node: fingerprint } });
-                    kinds.patch(&served, key.clone(), Part::Main, Patch::Merge(patch), false, false).await
-                }
-            };
-            match outcome {
-                Ok(_) => return Ok(()),
-                // Somebody else wrote in between: look again.
-                Err(error) if error.code == 409 => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(ApiError::unavailable("too many nodes join at the same time; try again"))
-    }
-}
-
-fn taken(node: &str) -> ApiError {
-    ApiError::new(
-        409,
-        "Conflict",
-        format!(
-            "node name \"{node}\" is already taken by another machine: choose another name, or remove \"{node}\" from ConfigMap kube-system/{KEYS} if that machine is gone for good"
-        ),
-    )
 }
 
 fn user_of(caller: &Caller) -> User {
@@ -203,12 +156,12 @@ impl Service for MeshDoor {
                 format!("the certificate of {} is not good for node \"{node}\"", identity.common_name),
             ));
         }
-        self.pin(node, &identity.key_fingerprint).await?;
+        self.keys.pin(node, &identity.key_fingerprint).await?;
         self.heartbeats.heard(node, steady::now());
         Ok(())
     }
 
     async fn join_allowed(&self, node: &str, key_fingerprint: &str) -> Result<(), ApiError> {
-        self.pin(node, key_fingerprint).await
+        self.keys.pin(node, key_fingerprint).await
     }
 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod dashboard;
 pub mod listener;
 pub mod mesh_door;
+mod node_keys;
 pub mod overload;
 pub mod pods;
 pub mod proxy;

@@ -9,6 +9,7 @@ use super::isolate::isolated;
 use super::shelves::Clock;
 use super::snapshot::{ENTRY_OVERHEAD, Snapshot};
 use super::subscription::{Delivery, Mailslot, Subscription};
+use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -74,9 +75,11 @@ pub struct Expired {
 
 /// What a subscription is limited to. Watchers are found by it, so that an event costs nothing to watchers elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Scope {
+pub struct Scope {
     pub namespace: Option<Arc<str>>,
     pub name: Option<Arc<str>>,
+    /// Pods of this node only: every node watches its own, and there may be thousands. A filter must say the same.
+    pub node: Option<Arc<str>>,
 }
 
 struct Subscriber {
@@ -122,7 +125,19 @@ impl Hub {
         filter: Option<Filter>,
         capacity: usize,
     ) -> Result<Subscription, Expired> {
-        let scope = Scope { namespace, name };
+        self.subscribe_within(start, Scope { namespace, name, node: None }, filter, capacity)
+    }
+
+    /// [`Hub::subscribe`] for any scope.
+    pub fn subscribe_within(
+        &self,
+        start: Start,
+        mut scope: Scope,
+        filter: Option<Filter>,
+        capacity: usize,
+    ) -> Result<Subscription, Expired> {
+        // A name is the narrowest limit; the filter does the rest.
+        scope.node = scope.node.filter(|_| scope.name.is_none());
         let slot = Arc::new(Mailslot::new(capacity));
         let mut watchers = lock(&self.watchers);
         let (from, initial, past) = match start {
@@ -192,7 +207,7 @@ impl Hub {
 impl Watchers {
     fn deliver(&mut self, event: &Arc<Event>, woken: &mut Vec<Arc<Mailslot>>) {
         let mut audience = 0;
-        for scope in Scope::of(&event.entry.key) {
+        for scope in Scope::of(&event.entry.key).into_iter().chain(Scope::of_nodes(event)) {
             let Some(subscribers) = self.by_scope.get_mut(&scope) else { continue };
             subscribers.retain(|_, subscriber| {
                 if event.revision <= subscriber.after {
@@ -236,15 +251,33 @@ impl Scope {
     fn of(key: &ObjectKey) -> [Scope; 4] {
         let (namespace, name) = (Some(key.namespace.clone()), Some(key.name.clone()));
         [
-            Scope { namespace: None, name: None },
-            Scope { namespace: namespace.clone(), name: None },
-            Scope { namespace: None, name: name.clone() },
-            Scope { namespace, name },
+            Scope { namespace: None, name: None, node: None },
+            Scope { namespace: namespace.clone(), name: None, node: None },
+            Scope { namespace: None, name: name.clone(), node: None },
+            Scope { namespace, name, node: None },
         ]
+    }
+
+    /// The scopes of the nodes that a pod is on, or has just left.
+    fn of_nodes(event: &Event) -> impl Iterator<Item = Scope> {
+        let now = node_of(&event.entry);
+        let before = event.previous.as_deref().and_then(node_of).filter(|before| Some(*before) != now);
+        let namespace = &event.entry.key.namespace;
+        now.into_iter().chain(before).flat_map(|node| {
+            [None, Some(namespace.clone())].map(|namespace| Scope { namespace, name: None, node: Some(node.clone()) })
+        })
     }
 
     fn covers(&self, key: &ObjectKey) -> bool {
         self.namespace.as_ref().is_none_or(|n| *n == key.namespace) && self.name.as_ref().is_none_or(|n| *n == key.name)
+    }
+}
+
+/// The node that a pod is bound to.
+fn node_of(entry: &Entry) -> Option<&Arc<str>> {
+    match &entry.light {
+        Light::Pod(pod) if !pod.node.is_empty() => Some(&pod.node),
+        _ => None,
     }
 }
 

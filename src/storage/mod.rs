@@ -34,7 +34,7 @@ pub use change::{Amendment, Change, Commit, CommitError, Draft, Expect, Guard, O
 pub use committer::{Committer, Stats};
 pub use decisions::DecisionLog;
 pub use entry::Entry;
-pub use hub::{Event, EventKind, Expired, Filter, Hub, Start};
+pub use hub::{Event, EventKind, Expired, Filter, Hub, Scope, Start};
 pub use memory_store::MemoryStore;
 pub use record::Record;
 pub use redb_store::RedbStore;

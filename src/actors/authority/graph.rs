@@ -11,7 +11,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 struct Use {
     node: Arc<str>,
+    uid: Arc<str>,
+    generation: i64,
+    /// Which claims a pod has got for the templates in its specification is told by its status.
+    by_status: bool,
     things: Vec<Thing>,
+}
+
+impl Use {
+    /// The pod refers to the same as before: its specification, which is counted by its generation, is the same.
+    fn stands(&self, pod: &Entry, node: &Arc<str>) -> bool {
+        !self.by_status && self.node == *node && self.uid == pod.meta.uid && self.generation == pod.meta.generation
+    }
 }
 
 /// What one PersistentVolume is bound to.
@@ -48,22 +59,22 @@ impl NodeGraph {
     pub fn set_pod(&mut self, pod: &Entry, deleted: bool) {
         self.revision = self.revision.max(pod.revision);
         let node = node_of(pod).filter(|_| !deleted);
-        let object = node.map(|_| pod.parse());
-        let things = object.as_ref().map(references::of_pod);
-        let known = self.pods.get(&pod.key);
-        // A change of status changes nothing here.
-        if let (Some(known), Some(node), Some(things)) = (known, node, &things)
-            && known.node == *node
-            && known.things == *things
+        // Most changes are of the status: they are told without a look at the object.
+        if let (Some(known), Some(node)) = (self.pods.get(&pod.key), node)
+            && known.stands(pod, node)
         {
             return;
         }
+        let object = node.map(|_| pod.parse());
+        let things = object.as_ref().map(references::of_pod);
         if let Some(old) = self.pods.remove(&pod.key) {
             old.things.iter().for_each(|thing| self.count(thing, &old.node, false));
         }
         if let (Some(node), Some(things)) = (node, things) {
             things.iter().for_each(|thing| self.count(thing, node, true));
-            self.pods.insert(pod.key.clone(), Arc::new(Use { node: node.clone(), things }));
+            let by_status = object.is_some_and(|pod| !pod["spec"]["resourceClaims"].is_null());
+            let (uid, generation) = (pod.meta.uid.clone(), pod.meta.generation);
+            self.pods.insert(pod.key.clone(), Arc::new(Use { node: node.clone(), uid, generation, by_status, things }));
         }
     }
 

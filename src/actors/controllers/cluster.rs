@@ -118,7 +118,7 @@ impl Feed for ShelfFeed {
 impl Writer for Cluster {
     async fn create(&self, creation: &Creation) -> Result<Arc<Entry>, ApiError> {
         let served = self.served(&creation.kind)?;
-        let checked = served.decode(creation.object.to_string().as_bytes())?;
+        let checked = served.decode_value(&creation.object)?;
         Ok(self.kinds.create(&served, &creation.namespace, typed(&served, checked.value), false).await?.entry)
     }
 

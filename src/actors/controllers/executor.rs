@@ -7,8 +7,10 @@ use crate::storage::entry::Entry;
 use futures_util::future::join_all;
 use std::sync::Arc;
 
-/// How many writes of one plan are under way at once.
-const WIDTH: usize = 32;
+/// How many deletions and events of one plan are under way at once.
+const WIDTH: usize = 64;
+/// The same for creations: those that start together are committed together.
+const CREATIONS: usize = 256;
 
 /// What came of a plan.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Outcome {
     pub deeds: Vec<Deed>,
     /// The first error. Conflicts and vanished objects count too: the key is looked at again.
     pub failure: Option<Failure>,
+    /// Events of what was done, not recorded yet.
+    notes: Vec<EventNote>,
 }
 
 impl Outcome {
@@ -26,6 +30,18 @@ impl Outcome {
         match self.written.iter_mut().find(|(k, _)| k == kind) {
             Some((_, highest)) => *highest = revision.max(*highest),
             None => self.written.push((kind.clone(), revision)),
+        }
+    }
+
+    /// Remembers the event of a creation or deletion.
+    fn tell(&mut self, report: Option<&Report>, result: Result<&str, &ApiError>) {
+        let Some(report) = report else { return };
+        let (kind, reason, message) = match result {
+            Ok(name) => ("Normal", report.success.0, filled(&report.success.1, name)),
+            Err(error) => ("Warning", report.failure.0, filled(&report.failure.1, &error.to_string())),
+        };
+        if !reason.is_empty() {
+            self.notes.push(EventNote { regarding: report.regarding.clone(), kind, reason, message, component: report.component });
         }
     }
 
@@ -37,7 +53,7 @@ impl Outcome {
 
 /// Carries out the actions in order; runs of creations and deletions side by side. Creations start slowly, 1, 2, 4, …, and
 /// stop at the first batch with a failure, so that a quota that is full is not asked a hundred times. What follows in
-/// the plan (the status) is done all the same.
+/// the plan (the status) is done all the same. What is told of creations and deletions comes last: nothing waits for it.
 pub async fn execute(actions: &[Action], writer: &dyn Writer) -> Outcome {
     let mut outcome = Outcome::default();
     let mut rest = actions;
@@ -59,6 +75,9 @@ pub async fn execute(actions: &[Action], writer: &dyn Writer) -> Outcome {
         }
         rest = after;
     }
+    for notes in std::mem::take(&mut outcome.notes).chunks(WIDTH) {
+        join_all(notes.iter().map(|note| record(note, writer))).await;
+    }
     outcome
 }
 
@@ -70,7 +89,7 @@ async fn create_slowly(mut group: &[Action], writer: &dyn Writer, outcome: &mut 
             return;
         }
         group = after;
-        width = (width * 2).min(WIDTH);
+        width = (width * 2).min(CREATIONS);
     }
 }
 
@@ -87,12 +106,14 @@ async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -
         };
         match result {
             Ok(Some(entry)) => {
+                outcome.tell(report, Ok(&entry.key.name));
                 outcome.wrote(kind, entry.revision);
                 outcome.deeds.extend(verb.map(|verb| Deed { verb, object: Subject::new(kind, &entry.key) }));
             }
             Ok(None) => {}
             Err(error) => {
                 well = false;
+                outcome.tell(report, Err(&error));
                 outcome.failed(report, &error);
             }
         }
@@ -118,49 +139,25 @@ async fn one(action: &Action, writer: &dyn Writer) -> Result<Option<Arc<Entry>>,
 
 async fn create(creation: &Creation, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
     match writer.create(creation).await {
-        Ok(entry) => {
-            tell(creation.report.as_ref(), Ok(&entry.key.name), writer).await;
-            Ok(Some(entry))
-        }
+        Ok(entry) => Ok(Some(entry)),
         // A namespace on its way out takes nothing new; nobody needs to hear of it.
         Err(error) if namespace_ends(&error) => Ok(None),
         // An object with a fixed name is there already: that is what was wanted.
         Err(error) if error.reason == "AlreadyExists" && creation.object["metadata"]["generateName"].is_null() => Ok(None),
-        Err(error) => {
-            tell(creation.report.as_ref(), Err(&error), writer).await;
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 
 async fn delete(deletion: &Deletion, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
     match writer.delete(deletion).await {
-        Ok(entry) => {
-            tell(deletion.report.as_ref(), Ok(&entry.key.name), writer).await;
-            Ok(Some(entry))
-        }
+        Ok(entry) => Ok(Some(entry)),
         Err(error) if error.code == 404 => Ok(None),
-        Err(error) => {
-            tell(deletion.report.as_ref(), Err(&error), writer).await;
-            Err(error)
-        }
+        Err(error) => Err(error),
     }
 }
 
 fn namespace_ends(error: &ApiError) -> bool {
     error.details.iter().flat_map(|d| &d.causes).any(|c| c.reason == "NamespaceTerminating")
-}
-
-async fn tell(report: Option<&Report>, result: Result<&str, &ApiError>, writer: &dyn Writer) {
-    let Some(report) = report else { return };
-    let (kind, reason, message) = match result {
-        Ok(name) => ("Normal", report.success.0, filled(&report.success.1, name)),
-        Err(error) => ("Warning", report.failure.0, filled(&report.failure.1, &error.to_string())),
-    };
-    if reason.is_empty() {
-        return;
-    }
-    record(&EventNote { regarding: report.regarding.clone(), kind, reason, message, component: report.component }, writer).await;
 }
 
 fn filled(text: &str, word: &str) -> String {

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::protocol::light::Light;
 use crate::storage::entry::Entry;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -56,45 +56,61 @@ impl Cidr {
     }
 }
 
-/// Gives ranges out. One that is promised but not written yet is not given out again.
+/// Gives ranges out, and remembers who has which: also what is promised and not written yet.
 #[derive(Debug)]
 pub struct Ipam {
     cluster: Cidr,
-    promised: HashMap<Arc<str>, Cidr>,
+    held: HashMap<Arc<str>, Cidr>,
+    used: HashSet<Cidr>,
+    /// Nodes that were told that there is no range for them.
+    told: HashSet<Arc<str>>,
+    /// What the nodes have was read once; since then every change of a node comes by.
+    loaded: bool,
 }
 
 impl Ipam {
     pub fn new(cluster: Cidr) -> Self {
-        Ipam { cluster, promised: HashMap::new() }
+        Ipam { cluster, held: HashMap::new(), used: HashSet::new(), told: HashSet::new(), loaded: false }
     }
 
     /// A node is gone.
     pub fn release(&mut self, node: &str) {
-        self.promised.remove(node);
+        self.told.remove(node);
+        let Some(cidr) = self.held.remove(node) else { return };
+        // Ranges given by hand may overlap.
+        if !self.held.values().any(|held| *held == cidr) {
+            self.used.remove(&cidr);
+        }
     }
 
-    /// Adds to a plan what gives a node its range.
+    fn note(&mut self, node: &Arc<str>, cidr: Cidr) {
+        self.used.insert(cidr);
+        self.held.insert(node.clone(), cidr);
+    }
+
+    /// Adds to a plan what gives a node its range. A node for which there is none is told so once, and looked at again with its next
+    /// status.
     pub fn plan(&mut self, node: &Entry, world: &dyn World, plan: &mut Plan) {
         let Light::Node(light) = &node.light else { return };
         if !light.pod_cidr.is_empty() {
-            self.promised.remove(&node.key.name);
+            if let Ok(cidr) = light.pod_cidr.parse() {
+                self.note(&node.key.name, cidr);
+            }
             return;
         }
-        let promised = match self.promised.get(&node.key.name) {
-            Some(cidr) => Some(*cidr),
-            None => self.free(world),
-        };
-        let Some(cidr) = promised else {
-            plan.actions.push(Action::Event(EventNote {
-                regarding: ObjectRef::to("v1", "Node", node),
-                kind: "Normal",
-                reason: "CIDRNotAvailable",
-                message: format!("Node {} status is now: CIDRNotAvailable", node.key.name),
-                component: "cidrAllocator",
-            }));
+        let Some(cidr) = self.range_of(&node.key.name, world) else {
+            if self.told.insert(node.key.name.clone()) {
+                plan.actions.push(Action::Event(EventNote {
+                    regarding: ObjectRef::to("v1", "Node", node),
+                    kind: "Normal",
+                    reason: "CIDRNotAvailable",
+                    message: format!("Node {} status is now: CIDRNotAvailable", node.key.name),
+                    component: "cidrAllocator",
+                }));
+            }
             return;
         };
-        self.promised.insert(node.key.name.clone(), cidr);
+        self.note(&node.key.name, cidr);
         plan.why = format!("node {}: its pods get {cidr}", node.key.name);
         plan.actions.push(Action::Patch(Patch {
             kind: "nodes".into(),
@@ -106,13 +122,20 @@ impl Ipam {
         }));
     }
 
-    fn free(&self, world: &dyn World) -> Option<Cidr> {
-        let nodes = world.list("nodes", None);
-        let written = nodes.iter().filter_map(|n| match &n.light {
-            Light::Node(light) => light.pod_cidr.parse::<Cidr>().ok(),
-            _ => None,
-        });
-        let used: std::collections::HashSet<Cidr> = written.chain(self.promised.values().copied()).collect();
-        self.cluster.parts().find(|c| !used.contains(c))
+    /// The range promised to this node before, or a free one.
+    fn range_of(&mut self, node: &Arc<str>, world: &dyn World) -> Option<Cidr> {
+        if let Some(cidr) = self.held.get(node) {
+            return Some(*cidr);
+        }
+        if !std::mem::replace(&mut self.loaded, true) {
+            for other in world.list("nodes", None) {
+                if let Light::Node(light) = &other.light
+                    && let Ok(cidr) = light.pod_cidr.parse()
+                {
+                    self.note(&other.key.name, cidr);
+                }
+            }
+        }
+        self.cluster.parts().find(|cidr| !self.used.contains(cidr))
     }
 }

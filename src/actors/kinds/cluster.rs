@@ -273,6 +273,11 @@ impl Served {
         self.kind.check(body).map_err(|e| super::actor::decode_error(&e))
     }
 
+    /// The same for a body that was never text.
+    pub fn decode_value(&self, body: &Value) -> Result<Checked, ApiError> {
+        self.kind.check_value(body).map_err(|e| super::actor::decode_error(&e))
+    }
+
     /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
     pub fn strict(&self, checked: &Checked) -> Option<ApiError> {
         self.kind.strict_error(checked).map(|e| ApiError::bad_request(e.to_string()))

@@ -167,8 +167,36 @@ impl Kind {
 
     /// Decodes an object that is parsed already, for instance the result of a patch.
     pub fn check_value(&self, value: &Value) -> Result<Checked, DecodeError> {
+        if let Body::Typed(codec) = &self.body {
+            return codec.check_value(value);
+        }
         let body = serde_json::to_vec(value).map_err(|e| self.refused(e.to_string()))?;
         self.check(&body)
+    }
+
+    /// [`Kind::check_value`] of an object that differs from `old`, which was checked before, in its status at most: then only that is
+    /// decoded, and the rest stays as it was. `None` when something else differs, or the kind has no generated type.
+    pub fn check_status(&self, value: &Value, old: &Value) -> Option<Result<Checked, DecodeError>> {
+        let Body::Typed(codec) = &self.body else { return None };
+        let (new, before) = (value.as_object()?, old.as_object()?);
+        let alike = |name: &String| name == "status" || new.get(name) == before.get(name);
+        if !new.keys().chain(before.keys()).all(alike) {
+            return None;
+        }
+        let mut part = serde_json::Map::new();
+        for name in ["apiVersion", "kind", "status"] {
+            part.extend(new.get(name).map(|member| (name.to_string(), member.clone())));
+        }
+        Some(codec.check_value(&Value::Object(part)).map(|mut checked| {
+            let status = checked.value.get_mut("status").map(Value::take);
+            let mut whole = before.clone();
+            match status {
+                Some(status) => whole.insert("status".into(), status),
+                None => whole.remove("status"),
+            };
+            checked.value = Value::Object(whole);
+            checked
+        }))
     }
 
     /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.

@@ -44,7 +44,11 @@ fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: Fiel
         Patch::Apply { .. } => return Err(ApiError::internal("an apply is no patch of the object")),
     };
     let patched = patched.map_err(|e| patch_error(kind, old, e))?;
-    let checked = if part == Part::Scale { SCALE.check_value(&patched) } else { kind.check_value(&patched) };
+    let checked = match part {
+        Part::Scale => SCALE.check_value(&patched),
+        Part::Status => kind.check_status(&patched, old).unwrap_or_else(|| kind.check_value(&patched)),
+        _ => kind.check_value(&patched),
+    };
     let checked = checked.map_err(|e| decode_error(&e))?;
     if validation == FieldValidation::Strict
         && let Some(error) = kind.strict_error(&checked)

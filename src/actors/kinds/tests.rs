@@ -345,3 +345,20 @@ fn the_printer_says_how_a_pod_is() {
     object["status"]["containerStatuses"] = json!([{ "restartCount": 4, "lastState": { "terminated": { "finishedAt": NOW } } }]);
     assert_eq!((pod.row)(&object, now().as_second() + 300)[3], "4 (5m ago)");
 }
+
+#[test]
+fn a_status_is_checked_by_itself_as_within_the_whole() {
+    let pod = kind("Pod");
+    let container = json!({ "name": "c", "image": "i" });
+    let old = create("Pod", json!({ "metadata": { "name": "p" }, "spec": { "containers": [container] } })).expect("a pod");
+    let mut new = old.clone();
+    new["status"] = json!({ "phase": "Running", "podIP": null, "conditions": [{ "type": "Ready", "status": "True", "colour": "red" }] });
+    let part = pod.check_status(&new, &old).expect("only the status differs").expect("a good one");
+    assert_eq!(part, pod.check_value(&new).expect("a good one"));
+    assert_eq!(part.unknown, ["status.conditions[0].colour"]);
+    new["status"]["phase"] = 5.into();
+    let (apart, within) = (pod.check_status(&new, &old).expect("the status"), pod.check_value(&new));
+    assert_eq!(apart.expect_err("a number"), within.expect_err("a number"));
+    new["metadata"]["labels"] = json!({ "a": "b" });
+    assert!(pod.check_status(&new, &old).is_none(), "more than the status differs");
+}

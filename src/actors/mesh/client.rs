@@ -35,6 +35,19 @@ pub struct MeshClientConfig {
     pub service: Arc<dyn Service>,
     /// A multi-threaded runtime, in which everything here runs.
     pub runtime: Handle,
+    /// A socket that several nodes of one process dial from; without it the client opens its own.
+    pub socket: Option<SharedSocket>,
+}
+
+/// A UDP socket for the connections of several nodes: each has its own connection and shows its own certificate on it.
+#[derive(Clone, Debug)]
+pub struct SharedSocket(Endpoint);
+
+impl SharedSocket {
+    /// A socket that reaches addresses of the same family as `server`. Must be called within the runtime.
+    pub fn to(server: SocketAddr) -> Result<SharedSocket, MeshError> {
+        endpoint_for(server).map(SharedSocket)
+    }
 }
 
 /// A node's place on the mesh. Cheap to clone; when the last clone is dropped, the connection is closed.
@@ -50,6 +63,7 @@ struct Inner {
     identity: ArcSwap<NodeIdentity>,
     dir: PathBuf,
     service: Arc<dyn Service>,
+    socket: Option<SharedSocket>,
     current: ArcSwapOption<Link>,
     connected: watch::Sender<bool>,
     last_error: ArcSwapOption<String>,
@@ -64,6 +78,7 @@ impl MeshClient {
             identity: ArcSwap::from_pointee(config.identity),
             dir: config.dir,
             service: config.service,
+            socket: config.socket,
             current: ArcSwapOption::empty(),
             connected: watch::channel(false).0,
             last_error: ArcSwapOption::empty(),
@@ -146,7 +161,11 @@ async fn keep_connected(inner: Arc<Inner>, mut ended: watch::Receiver<()>) {
                 MeshMetrics::less(&inner.metrics.connections);
                 let Some(why) = why else {
                     session.link.connection.close(close::DONE, b"the node leaves");
-                    return session.endpoint.wait_idle().await;
+                    // A shared socket never falls idle while other nodes use it.
+                    if inner.socket.is_none() {
+                        session.endpoint.wait_idle().await;
+                    }
+                    return;
                 };
                 tracing::info!(server = session.server, %why, "connection to the server lost");
                 inner.last_error.store(Some(Arc::new(why.to_string())));
@@ -189,7 +208,7 @@ impl Inner {
     async fn attempt(&self, turn: usize) -> Result<Session, MeshError> {
         let server = turn.checked_rem(self.servers.len()).and_then(|i| self.servers.get(i)).ok_or(MeshError::NotConnected)?;
         let identity = self.identity.load_full();
-        let (endpoint, connection) = dial(server, mesh_client_config(&identity)?).await?;
+        let (endpoint, connection) = dial(server, mesh_client_config(&identity)?, self.socket.as_ref()).await?;
         let proved = peer_identity(&connection)?.ok_or_else(|| MeshError::Unexpected("the server showed no certificate".into()))?;
         let link = Link::new(connection, &format!("node/{}", identity.node), &self.metrics);
         let greeted = hello(&link, &identity.node).await;
@@ -220,7 +239,11 @@ pub(super) async fn hello(link: &Link, node: &str) -> Result<(u16, String), Mesh
 }
 
 /// Connects to `server` (`host:port`), over any of its addresses. Must run within the runtime.
-pub(super) async fn dial(server: &str, tls: rustls::ClientConfig) -> Result<(Endpoint, Connection), MeshError> {
+pub(super) async fn dial(
+    server: &str,
+    tls: rustls::ClientConfig,
+    socket: Option<&SharedSocket>,
+) -> Result<(Endpoint, Connection), MeshError> {
     let tls = QuicClientConfig::try_from(tls).map_err(|e| PkiError::Crypto("use TLS 1.3 with QUIC", e.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
     config.transport_config(transport(true));
@@ -228,7 +251,7 @@ pub(super) async fn dial(server: &str, tls: rustls::ClientConfig) -> Result<(End
     let addresses = timeout(HANDSHAKE, tokio::net::lookup_host(server)).await.map_err(|_| unresolved("no answer".into()))?;
     let mut last = unresolved("it has no address".into());
     for address in addresses.map_err(|e| unresolved(e.to_string()))? {
-        match dial_address(address, &config).await {
+        match dial_address(address, &config, socket).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -236,15 +259,27 @@ pub(super) async fn dial(server: &str, tls: rustls::ClientConfig) -> Result<(End
     Err(last)
 }
 
-async fn dial_address(address: SocketAddr, config: &quinn::ClientConfig) -> Result<(Endpoint, Connection), MeshError> {
+async fn dial_address(
+    address: SocketAddr,
+    config: &quinn::ClientConfig,
+    socket: Option<&SharedSocket>,
+) -> Result<(Endpoint, Connection), MeshError> {
     let failed = |why: String| MeshError::Connect { address: address.to_string(), why };
+    let endpoint = match socket {
+        Some(shared) => shared.0.clone(),
+        None => endpoint_for(address)?,
+    };
+    let connecting = endpoint.connect_with(config.clone(), address, MESH_SERVER_NAME).map_err(|e| failed(e.to_string()))?;
+    let connection = timeout(HANDSHAKE, connecting).await.map_err(|_| failed("no answer".into()))?.map_err(|e| failed(e.to_string()))?;
+    Ok((endpoint, connection))
+}
+
+/// A new socket for dialling an address of this family.
+fn endpoint_for(address: SocketAddr) -> Result<Endpoint, MeshError> {
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let endpoint =
-        Endpoint::new(EndpointConfig::default(), None, socket(any)?, Arc::new(TokioRuntime)).map_err(|e| failed(e.to_string()))?;
-    let connecting = endpoint.connect_with(config.clone(), address, MESH_SERVER_NAME).map_err(|e| failed(e.to_string()))?;
-    let connection = timeout(HANDSHAKE, connecting).await.map_err(|_| failed("no answer".into()))?.map_err(|e| failed(e.to_string()))?;
-    Ok((endpoint, connection))
+    let failed = |source| MeshError::Socket { address: any.to_string(), source };
+    Endpoint::new(EndpointConfig::default(), None, socket(any)?, Arc::new(TokioRuntime)).map_err(failed)
 }

@@ -7,7 +7,7 @@ use crate::protocol::mesh::{Answer, Call};
 use crate::storage::pki::tls::joining_client_config;
 use crate::storage::pki::{JoinToken, NodeIdentity, node};
 use jiff::Timestamp;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 
 /// What a joining machine knows.
@@ -47,7 +47,7 @@ pub async fn join(request: JoinRequest, runtime: &Handle) -> Result<NodeIdentity
 
 async fn ask(request: JoinRequest) -> Result<NodeIdentity, MeshError> {
     let signing_request = node::request(&request.dir, &request.node)?;
-    let (endpoint, connection) = dial(&request.server, joining_client_config(&request.token.ca_hash)?).await?;
+    let (endpoint, connection) = dial(&request.server, joining_client_config(&request.token.ca_hash)?, None).await?;
     let link = Link::new(connection, &format!("node/{}", request.node), &Default::default());
     let call = Call::Join { token: request.token.secret_part(), node: request.node.clone(), request: signing_request };
     let answer = match hello(&link, &request.node).await {
@@ -60,6 +60,37 @@ async fn ask(request: JoinRequest) -> Result<NodeIdentity, MeshError> {
         Answer::Joined { certificate, ca } => Ok(node::accept(&request.dir, &request.node, &certificate, &ca, &request.token.ca_hash)?),
         other => Err(MeshError::Unexpected(format!("{other:?}"))),
     }
+}
+
+/// Joins under several names with the one key in `dir`, over one connection; answers an identity for each name. Nothing but the
+/// key is written. The server shows a stranger the door after half a minute: the names that are not reached are an error, to be
+/// asked for again.
+///
+/// # Errors
+/// The first refusal; names before it have joined, and may be asked for again with the same key.
+pub async fn join_all(server: &str, token: &JoinToken, dir: &Path, nodes: &[String]) -> Result<Vec<NodeIdentity>, MeshError> {
+    let Some(first) = nodes.first() else { return Ok(Vec::new()) };
+    let (endpoint, connection) = dial(server, joining_client_config(&token.ca_hash)?, None).await?;
+    let link = Link::new(connection, &format!("node/{first}"), &Default::default());
+    let joined = async {
+        hello(&link, first).await?;
+        let mut identities = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let request = node::request(dir, node)?;
+            let call = Call::Join { token: token.secret_part(), node: node.clone(), request };
+            match link.call("server", call).await? {
+                Answer::Joined { certificate, ca } => {
+                    identities.push(node::check_answer(dir, node, &certificate, &ca, &token.ca_hash)?);
+                }
+                other => return Err(MeshError::Unexpected(format!("{other:?}"))),
+            }
+        }
+        Ok(identities)
+    };
+    let joined = joined.await;
+    link.connection.close(close::DONE, b"");
+    endpoint.wait_idle().await;
+    joined
 }
 
 impl MeshClient {

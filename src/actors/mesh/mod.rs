@@ -26,9 +26,9 @@ pub mod stream;
 mod tests;
 mod transport;
 
-pub use client::{MeshClient, MeshClientConfig};
+pub use client::{MeshClient, MeshClientConfig, SharedSocket};
 pub use error::MeshError;
-pub use join::{JoinRequest, join};
+pub use join::{JoinRequest, join, join_all};
 pub use link::Link;
 pub use metrics::MeshMetrics;
 pub use registry::{Peer, PeerEvent};

@@ -94,6 +94,7 @@ fn client(server: SocketAddr, identity: NodeIdentity, dir: &Path) -> MeshClient 
         dir: dir.to_path_buf(),
         service: Arc::new(Echo::default()),
         runtime: Handle::current(),
+        socket: None,
     })
 }
 
@@ -267,7 +268,7 @@ async fn strangers_and_nonsense_get_errors() {
     let metrics = Arc::new(MeshMetrics::default());
     let stranger = || async {
         let tls = crate::storage::pki::tls::joining_client_config(&hash).unwrap();
-        client::dial(&server.address().to_string(), tls).await.unwrap()
+        client::dial(&server.address().to_string(), tls, None).await.unwrap()
     };
 
     let (_endpoint, connection) = stranger().await;

@@ -15,7 +15,8 @@ const MAX_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// Every stream of both sides may be stuck and full, and the connection still has room: a slow reader blocks only itself.
 const CONNECTION_WINDOW: u32 = 2 * MAX_STREAMS * STREAM_WINDOW;
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Longer than what lies between two heartbeats of a node, which do the same: only a silent connection is asked.
+const KEEP_ALIVE: Duration = Duration::from_secs(14);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bursts of this many bytes survive a busy moment of ours.
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;

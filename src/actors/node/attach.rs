@@ -58,6 +58,7 @@ pub fn start<R: Runtime + NodeNetwork + Clone>(config: NodeConfig, runtime: R, g
         dir: config.data_dir.join("pki"),
         service,
         runtime: handle,
+        socket: None,
     });
     arbiter.spawn(keep_certificate(mesh.clone()));
     let agent = AgentConfig {

@@ -8,6 +8,7 @@
 //!      spec.rs, env.rs                      what the runtime starts (pure)
 //!      start.rs, probe.rs, volumes.rs       the tasks
 //! streams.rs                                logs, exec, attach, port-forward, stats: calls from the server
+//! simulate/                                nodes without containers, for tests at scale
 //! ```
 //! A node keeps its pods running without any server: the control plane is only read from and reported to.
 mod adopt;
@@ -29,6 +30,7 @@ mod pod_report;
 mod probe;
 mod references;
 mod register;
+pub mod simulate;
 mod spec;
 mod start;
 mod state;

@@ -3,11 +3,14 @@
 mod api;
 mod audience;
 pub(super) mod client;
+mod deploy;
 pub(super) mod kubeconfig;
 mod objects;
 mod pod_watch;
 mod pods;
 mod report;
+mod schedule;
+mod simulated;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,10 @@ enum What {
     Objects(objects::ObjectBench),
     /// From creating a pod to its phase Running: one after the other, then many at once.
     Pods(pods::PodBench),
+    /// From creating many pods to each having a node.
+    Schedule(schedule::ScheduleBench),
+    /// From creating a Deployment to all its replicas being ready.
+    Deploy(deploy::DeployBench),
 }
 
 /// What every measurement needs to know.
@@ -75,6 +82,8 @@ impl Bench {
                 What::Watch(bench) => bench.run().await,
                 What::Objects(bench) => bench.run().await,
                 What::Pods(bench) => bench.run().await,
+                What::Schedule(bench) => bench.run().await,
+                What::Deploy(bench) => bench.run().await,
             }
         })
     }

@@ -38,13 +38,23 @@ pub(super) struct Seen {
     pub at: Instant,
 }
 
-/// Starts to watch; the receiver ends with the watch.
+/// Starts to watch the pods of a namespace; the receiver ends with the watch.
 pub(super) async fn pods(mut client: Client, namespace: &str) -> Result<mpsc::Receiver<Seen>, ClientError> {
     let path = format!("/api/v1/namespaces/{namespace}/pods");
     let list = client.call(Call::get(format!("{path}?limit=1"))).await?;
     let list: List = serde_json::from_slice(&list).map_err(|e| ClientError::Broken(e.to_string()))?;
-    let from = list.metadata.resource_version;
-    let mut body = client.stream(Call::get(format!("{path}?watch=1&resourceVersion={from}&timeoutSeconds=3600"))).await?;
+    let from = format!("{path}?watch=1&resourceVersion={}&timeoutSeconds=3600", list.metadata.resource_version);
+    let told = |line: &[u8], at| read(line).map(|(pod, became)| Seen { pod, became, at });
+    follow(client, from, told).await
+}
+
+/// Starts a watch, and sends on what `told` makes of its lines and of the moment at which they were read.
+pub(super) async fn follow<T: Send + 'static>(
+    mut client: Client,
+    path: String,
+    told: impl Fn(&[u8], Instant) -> Option<T> + Send + 'static,
+) -> Result<mpsc::Receiver<T>, ClientError> {
+    let mut body = client.stream(Call::get(path)).await?;
     let (seen, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         // The connection must live as long as its answer.
@@ -56,8 +66,8 @@ pub(super) async fn pods(mut client: Client, namespace: &str) -> Result<mpsc::Re
             waiting.extend_from_slice(&data);
             while let Some(end) = waiting.iter().position(|b| *b == b'\n') {
                 let line = waiting.split_to(end + 1);
-                let Some((pod, became)) = read(&line) else { continue };
-                if seen.send(Seen { pod, became, at }).await.is_err() {
+                let Some(told) = told(&line, at) else { continue };
+                if seen.send(told).await.is_err() {
                     return;
                 }
             }

@@ -101,7 +101,7 @@ impl PodBench {
 }
 
 /// Upstream refuses pods until the namespace has its service account. Servers without that rule just answer 404.
-async fn await_account(client: &mut Client, namespace: &str) -> Result<(), CliError> {
+pub(super) async fn await_account(client: &mut Client, namespace: &str) -> Result<(), CliError> {
     let until = Instant::now() + ACCOUNT;
     while Instant::now() < until {
         match client.call(Call::get(format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"))).await {
@@ -224,6 +224,7 @@ impl Series {
                 rate: count as f64 / seconds.max(1e-9),
                 latency: self.starts.spread(),
                 server_cpu_ms: cpu,
+                server_cpu_seconds: cpu_known.then(|| self.cpu.as_secs_f64()),
                 bytes: None,
                 first_error: self.first_error.take(),
             });
@@ -241,6 +242,7 @@ impl Series {
                 rate: 0.0,
                 latency,
                 server_cpu_ms: None,
+                server_cpu_seconds: None,
                 bytes: None,
                 first_error: None,
             });

@@ -22,6 +22,8 @@ pub(super) struct Phase {
     pub latency: Spread,
     /// Milliseconds of the server's CPU per successful operation, when its process is known.
     pub server_cpu_ms: Option<f64>,
+    /// The same in all, seconds.
+    pub server_cpu_seconds: Option<f64>,
     /// Bytes received per successful operation, where that matters.
     pub bytes: Option<f64>,
     pub first_error: Option<String>,
@@ -60,6 +62,7 @@ impl Phase {
             rate: count as f64 / seconds.max(1e-9),
             latency: measured.latencies.spread(),
             server_cpu_ms: cpu.map(|cpu| cpu.as_secs_f64() * 1000.0 / count.max(1) as f64),
+            server_cpu_seconds: cpu.map(|cpu| cpu.as_secs_f64()),
             bytes: None,
             first_error: measured.first_error,
         }
@@ -119,19 +122,7 @@ impl<S: Serialize> Report<S> {
 fn table(phases: &[Phase]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header([
-        "operation",
-        "count",
-        "errors",
-        "seconds",
-        "rate/s",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "max ms",
-        "bytes/op",
-        "server CPU ms/op",
-    ]);
+    table.set_header(["operation", "count", "errors", "seconds", "rate/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "bytes/op", "server CPU ms/op", "s"]);
     for phase in phases {
         let ms = |value: f64| format!("{value:.2}");
         table.add_row([
@@ -146,6 +137,7 @@ fn table(phases: &[Phase]) -> Table {
             ms(phase.latency.max),
             phase.bytes.map_or_else(|| "-".to_string(), |bytes| format!("{bytes:.0}")),
             phase.server_cpu_ms.map_or_else(|| "-".to_string(), |ms| format!("{ms:.4}")),
+            phase.server_cpu_seconds.map_or_else(|| "-".to_string(), |s| format!("{s:.2}")),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {

@@ -1,10 +1,11 @@
 //! Selectors, pages and continue tokens.
 use super::options::Query;
 use crate::actors::kinds::Kind;
+use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::selector::{FieldSelector, LabelSelector};
 use crate::protocol::status::ApiError;
-use crate::storage::{Entry, Filter};
+use crate::storage::{Entry, Filter, Scope};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct Selection {
     pub namespace: Option<Arc<str>>,
     /// `metadata.name=x`, which an index answers.
     pub name: Option<Arc<str>>,
+    /// `spec.nodeName=x` of pods, by which watches are found, and most pods passed over.
+    node: Option<Arc<str>>,
     pub filter: Option<Filter>,
 }
 
@@ -28,15 +31,23 @@ impl Selection {
         fields.check_fields(&kind.fields()).map_err(|e| ApiError::bad_request(e.to_string()))?;
         let by_field = fields.exact("metadata.name").map(str::to_string);
         let name = if name.is_empty() { by_field } else { Some(name.to_string()) };
+        let pods = kind.resource.group.is_empty() && kind.resource.plural == "pods";
+        let node = fields.exact("spec.nodeName").filter(|node| pods && !node.is_empty()).map(Into::into);
         let filter = (!labels.is_everything() || !fields.is_everything()).then(|| filter_of(kind.clone(), labels, fields));
         let namespace = (!namespace.is_empty()).then(|| namespace.into());
-        Ok(Selection { namespace, name: name.map(Into::into), filter })
+        Ok(Selection { namespace, name: name.map(Into::into), node, filter })
+    }
+
+    /// What a watch of it is limited to, beside the filter.
+    pub fn scope(&self) -> Scope {
+        Scope { namespace: self.namespace.clone(), name: self.name.clone(), node: self.node.clone() }
     }
 
     /// Whether an object is selected.
     pub fn matches(&self, entry: &Entry) -> bool {
         self.namespace.as_ref().is_none_or(|n| *n == entry.key.namespace)
             && self.name.as_ref().is_none_or(|n| *n == entry.key.name)
+            && self.node.as_ref().is_none_or(|n| matches!(&entry.light, Light::Pod(pod) if pod.node == *n))
             && self.filter.as_ref().is_none_or(|f| f(entry))
     }
 }

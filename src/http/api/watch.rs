@@ -100,8 +100,7 @@ impl Gateway {
             deadline: Instant::now() + seconds.map_or_else(some_while, |s| Duration::from_secs(s).min(MAX_TIMEOUT)),
             warnings: Vec::new(),
         };
-        let (namespace, name, filter) = (selection.namespace.clone(), selection.name.clone(), selection.filter.clone());
-        let Ok(mut subscription) = served.shelf.hub().subscribe(start, namespace, name, filter, QUEUE) else {
+        let Ok(mut subscription) = served.shelf.hub().subscribe_within(start, selection.scope(), selection.filter.clone(), QUEUE) else {
             // Upstream says so within the stream: clients treat an error of the request itself as worth a retry.
             let why = format!("too old resource version: {revision} ({})", self.kinds.shelves.committed());
             stream.source = Source::Refused(ApiError::expired(why));

@@ -105,6 +105,17 @@ impl Codec {
 
     /// Checks a JSON body. `kind` and `apiVersion` may be absent (then they are this codec's) but not different.
     pub fn check(&self, body: &[u8]) -> Result<Checked, DecodeError> {
+        let checked = self.check_single(body)?;
+        let duplicate = duplicates::duplicates(body).map_err(|e| locate::explain(self, body, &e))?;
+        let mixed = match checked.unknown.is_empty() || duplicate.is_empty() {
+            true => Vec::new(),
+            false => duplicates::in_order(body, &checked.unknown).map_err(|e| locate::explain(self, body, &e))?,
+        };
+        Ok(Checked { duplicate, mixed, ..checked })
+    }
+
+    /// The check of a body in which no field can stand twice.
+    fn check_single(&self, body: &[u8]) -> Result<Checked, DecodeError> {
         let (mut value, unknown) = match (self.decode)(body) {
             Ok(decoded) => decoded,
             Err(first) => match repair::repaired(body, self.kind) {
@@ -115,18 +126,13 @@ impl Codec {
         if let Err((path, problem)) = canonical::canonicalise(&mut value, self.kind) {
             return Err(self.refuse(format!("unable to parse {path}: {problem}")));
         }
-        let duplicate = duplicates::duplicates(body).map_err(|e| locate::explain(self, body, &e))?;
-        let mixed = match unknown.is_empty() || duplicate.is_empty() {
-            true => Vec::new(),
-            false => duplicates::in_order(body, &unknown).map_err(|e| locate::explain(self, body, &e))?,
-        };
-        Ok(Checked { value, unknown, duplicate, mixed })
+        Ok(Checked { value, unknown, duplicate: Vec::new(), mixed: Vec::new() })
     }
 
     /// Checks an object that is already parsed, for instance the result of a patch.
     pub fn check_value(&self, value: &Value) -> Result<Checked, DecodeError> {
         let body = serde_json::to_vec(value).map_err(|e| self.refuse(e.to_string()))?;
-        self.check(&body)
+        self.check_single(&body)
     }
 
     fn refuse(&self, problem: String) -> DecodeError {

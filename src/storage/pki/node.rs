@@ -101,9 +101,20 @@ pub fn request(dir: &Path, node: &str) -> Result<Vec<u8>, PkiError> {
     Ok(request.der().to_vec())
 }
 
-/// Keeps what a server answered to the request, after checking that it is for this key and this name, and signed by a CA
-/// with the expected hash.
+/// Keeps what a server answered to the request, after checking it as [`check_answer`] does.
 pub fn accept(dir: &Path, node: &str, certificate: &str, ca: &str, expected_ca_hash: &str) -> Result<NodeIdentity, PkiError> {
+    let identity = check_answer(dir, node, certificate, ca, expected_ca_hash)?;
+    // The CA first: a certificate without it would be of no use, and `load` takes the pair only.
+    if files::read(&dir.join("ca.crt"))?.as_deref() != Some(ca) {
+        files::write(&dir.join("ca.crt"), ca)?;
+    }
+    files::write(&dir.join("node.crt"), certificate)?;
+    Ok(identity)
+}
+
+/// The identity that a server's answer gives the key in `dir`: the certificate must be for this key and this name, and signed by
+/// a CA with the expected hash. Nothing is written.
+pub fn check_answer(dir: &Path, node: &str, certificate: &str, ca: &str, expected_ca_hash: &str) -> Result<NodeIdentity, PkiError> {
     let refuse = |why: &str| PkiError::Certificate(why.to_string());
     let key = key_file(&dir.join("node.key"))?;
     let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|e| refuse(&e.to_string()))?;
@@ -118,11 +129,6 @@ pub fn accept(dir: &Path, node: &str, certificate: &str, ca: &str, expected_ca_h
     if !identity::is_signed_by(&der, &ca_der)? {
         return Err(refuse("the certificate is not signed by the cluster's CA"));
     }
-    // The CA first: a certificate without it would be of no use, and `load` takes the pair only.
-    if files::read(&dir.join("ca.crt"))?.as_deref() != Some(ca) {
-        files::write(&dir.join("ca.crt"), ca)?;
-    }
-    files::write(&dir.join("node.crt"), certificate)?;
     Ok(NodeIdentity { node: node.into(), certificate: certificate.into(), key: key.serialize_pem(), ca: ca.into() })
 }
 

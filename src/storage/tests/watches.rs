@@ -1,6 +1,7 @@
 //! Watch: exactness under concurrency, selectors, resuming, lagging, bookmarks.
-use super::super::hub::EventKind;
+use super::super::hub::{EventKind, Scope};
 use super::*;
+use crate::protocol::light::PodLight;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,36 @@ fn watchers_are_found_by_namespace_and_name() {
     assert_eq!(rig.shelf().hub().len(), 4);
     drop(watches);
     assert!(rig.shelf().hub().is_empty());
+}
+
+#[test]
+fn watchers_of_a_nodes_pods_are_found_by_the_node() {
+    let rig = Rig::memory();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let watch = |namespace: Option<&str>, node: &'static str| {
+        let counting = asked.clone();
+        let filter: Filter = Arc::new(move |entry| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            matches!(&entry.light, Light::Pod(pod) if &*pod.node == node)
+        });
+        let scope = Scope { namespace: namespace.map(Into::into), name: None, node: Some(node.into()) };
+        rig.shelf().hub().subscribe_within(Start::Now, scope, Some(filter), 9).unwrap()
+    };
+    let place = |name: &str, node: &str| {
+        let (key, light) = (key("n", name), PodLight { node: node.into(), ..PodLight::default() });
+        let draft = Draft { light: Light::Pod(Box::new(light)), ..draft(&key, "1") };
+        rig.commit(vec![rig.change(&key, Expect::Any, Op::Put(draft))]).unwrap();
+    };
+    let mut watches = [watch(None, "x"), watch(Some("n"), "x"), watch(Some("m"), "x"), watch(None, "y")];
+    place("a", "");
+    place("a", "x");
+    place("a", "x");
+    place("b", "z");
+    rig.remove(&key("n", "a"));
+    rig.settled();
+    let all = vec!["ADDED a@2", "MODIFIED a@3", "DELETED a@5"];
+    assert_eq!(watches.each_mut().map(taken), [all.clone(), all, vec![], vec![]]);
+    assert_eq!(asked.load(Ordering::Relaxed), 10, "two watchers were asked, about what was and what is");
 }
 
 #[test]
