@@ -83,6 +83,8 @@ fn simulated_nodes_say_what_they_are() {
     kubectl.run("delete pod one --timeout=60s").ok();
     process.kill().expect("it runs");
     process.wait().expect("it ends");
+}
+
 /// Runs a measurement against the shared cluster and gives its figures.
 fn measured(words: &str, name: &str) -> Value {
     let json = shared().scratch().join(format!("{name}.json"));

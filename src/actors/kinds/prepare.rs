@@ -88,7 +88,12 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             }
             new
         }
-        _ => super::merge_parts::merge(kind, part, old, &body)?,
+        part => {
+            if part == Part::Approval {
+                keep_metadata(kind, old, &mut body)?;
+            }
+            super::merge_parts::merge(kind, part, old, &body)?
+        }
     };
     kind.default(&mut new);
     if part == Part::Main {
