@@ -121,7 +121,10 @@ fn walk_members(members: &mut Map<String, Value>, name: &str, path: &mut Vec<Str
         trim_meta(members);
         return Ok(());
     }
-    members.retain(|key, member| !(member.as_str() == Some("") && OMIT_EMPTY.contains(&key.as_str())));
+    // The protocol of a load balancer's port is no optional field, and has no default.
+    let kept =
+        matches!(path.as_slice(), [.., outer, list, _, ports, _] if outer == "loadBalancer" && list == "ingress" && ports == "ports");
+    members.retain(|key, member| !(member.as_str() == Some("") && OMIT_EMPTY.contains(&key.as_str()) && !(kept && key == "protocol")));
     for (key, member) in members.iter_mut() {
         if OPAQUE.contains(&key.as_str()) {
             continue;

@@ -55,6 +55,13 @@ fn quantities_become_canonical_but_labels_do_not() {
 }
 
 #[test]
+fn the_protocol_of_a_load_balancers_port_stays() {
+    let status = json!({"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ports": [{"port": 80}]}]}});
+    let value = INGRESS.check(&body(json!({"status": status}))).unwrap().value;
+    assert_eq!(value["status"]["loadBalancer"]["ingress"][0]["ports"][0], json!({"port": 80, "protocol": ""}));
+}
+
+#[test]
 fn wrong_types_in_upstreams_words() {
     let cases: [(&Codec, &str, &str); 9] = [
         (

@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_fields_of_pods_survive() {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p" },
+            "spec": { "schedulingGroup": { "podGroupName": "g" } },
+            "status": { "nodeAllocatableResourceClaimStatuses": [{ "resourceClaimName": "c", "containers": ["a"], "resources": { "cpu": "1" } }] },
+        });
+        assert_eq!(to_json(&from_json(&pod).unwrap()).unwrap(), pod);
+    }
+
+    #[test]
     fn a_secret_as_kubectl_sends_it() {
         let meta =
             [field(1, b"keys"), field(2, b""), field(3, b"default"), field(8, b""), field(11, &[field(1, b"a"), field(2, b"b")].concat())]
