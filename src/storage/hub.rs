@@ -263,9 +263,9 @@ impl Scope {
         let now = node_of(&event.entry);
         let before = event.previous.as_deref().and_then(node_of).filter(|before| Some(*before) != now);
         let namespace = &event.entry.key.namespace;
-        now.into_iter().chain(before).flat_map(|node| {
-            [None, Some(namespace.clone())].map(|namespace| Scope { namespace, name: None, node: Some(node.clone()) })
-        })
+        now.into_iter()
+            .chain(before)
+            .flat_map(|node| [None, Some(namespace.clone())].map(|namespace| Scope { namespace, name: None, node: Some(node.clone()) }))
     }
 
     fn covers(&self, key: &ObjectKey) -> bool {

@@ -27,7 +27,7 @@ const CONNECTION_WINDOW: u32 = 64 << 20;
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Protocol {
+pub(in crate::cli) enum Protocol {
     #[default]
     Http1,
     Http2,

@@ -38,7 +38,12 @@ impl Nodes {
         while ready.len() < self.nodes as usize {
             let Ok(next) = timeout_at(deadline, seen.recv()).await else {
                 let why = fleet.as_ref().and_then(Fleet::last_error).map(|why| format!(": {why}")).unwrap_or_default();
-                return Err(CliError::failed(format!("{} of {} nodes are ready after {} s{why}", ready.len(), self.nodes, PATIENCE.as_secs())));
+                return Err(CliError::failed(format!(
+                    "{} of {} nodes are ready after {} s{why}",
+                    ready.len(),
+                    self.nodes,
+                    PATIENCE.as_secs()
+                )));
             };
             match next.ok_or_else(|| CliError::failed("the watch on nodes ended"))? {
                 (name, true) => ready.insert(name),

@@ -9,7 +9,7 @@ use crate::actors::kinds::{Kind, Served};
 use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
-use crate::storage::{Entry, EventKind, Next, Shelves, Start, Subscription};
+use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::json;
 use std::collections::VecDeque;

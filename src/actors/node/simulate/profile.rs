@@ -92,8 +92,8 @@ impl Profile {
             "instant" => Ok(Profile::default()),
             "typical" => Ok(Profile::typical()),
             file => {
-                let text = std::fs::read_to_string(Path::new(file))
-                    .map_err(|source| ProfileError::Unreadable { name: name.into(), source })?;
+                let text =
+                    std::fs::read_to_string(Path::new(file)).map_err(|source| ProfileError::Unreadable { name: name.into(), source })?;
                 Profile::parse(file, &text)
             }
         }
