@@ -29,8 +29,9 @@ fn the_log_tells_why() {
     kubectl.ok(&format!("delete pod {gone} --grace-period=0 --force"));
     let second = wait_for("another pod", SOON, || pods().into_iter().find(|p| !first.contains(p)));
 
-    let why = |object: &str| cluster.impresario(&format!("why {object} --kubeconfig {}", cluster.kubeconfig().display())).ok();
-    let story = wait_for("the story of the new pod", SOON, || Some(why(&format!("pod/{second}"))).filter(|s| s.contains("default-scheduler")));
+    let why = |object: &str| cluster.impresario(&format!("why {object}")).ok();
+    let story =
+        wait_for("the story of the new pod", SOON, || Some(why(&format!("pod/{second}"))).filter(|s| s.contains("default-scheduler")));
     assert!(story.contains(&format!("because pod/{gone} was deleted")), "the cause is the deletion of {gone}:\n{story}");
     assert!(story.contains(&format!("did create pod/{second}")), "{story}");
     assert!(story.contains("paper: score"), "where it went, and why:\n{story}");
@@ -52,7 +53,7 @@ fn the_log_tells_why() {
     assert!(why(&format!("pod/{gone}")).contains("paper: score"), "the log outlives the server");
     let listed = kubectl.ok(&format!("get decisions -o wide --field-selector involves=pods/{gone}"));
     assert!(listed.contains("default-scheduler") && listed.contains("replicaset"), "{listed}");
-    let refused = cluster.impresario(&format!("why nonsense/x --kubeconfig {}", cluster.kubeconfig().display())).refused();
+    let refused = cluster.impresario("why nonsense/x").refused();
     assert!(refused.contains("the server doesn't have a resource type \"nonsense\""), "{refused}");
     let refused = kubectl.run("get decisions --field-selector involves=web").refused();
     assert!(refused.contains("involves=web: it takes a resource and a name"), "{refused}");

@@ -5,8 +5,9 @@
 //! ├─ committer                        one thread, the only writer of the store; publishes snapshots and events
 //! ├─ arbiter "kinds"
 //! │  └─ server/kinds/<resource>       one KindActor for each kind: decides every write to its objects
+//! ├─ arbiter "scheduler"
+//! │  └─ server/scheduler              assigns pods to nodes
 //! ├─ arbiter "control"
-//! │  ├─ server/scheduler              assigns pods to nodes
 //! │  ├─ server/authority/rbac         keeps the indexes of rights
 //! │  └─ server/controllers/<name>     replication, garbage, namespace, service-account, node-lifecycle
 //! ├─ mesh                             QUIC endpoint: one task per connected node, one per call

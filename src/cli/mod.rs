@@ -65,7 +65,9 @@ pub const EXIT_FAILURE: u8 = 1;
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Simulate(_) | Command::Kubia) {
+    // The bench has many peers, and must survive the restart of a server.
+    let serves = matches!(cli.command, Command::Up(_) | Command::Node(_) | Command::Simulate(_) | Command::Kubia | Command::Bench(_));
+    if !serves {
         end_with_the_reader();
     }
     let outcome = match cli.command {

@@ -10,6 +10,7 @@ use crate::actors::controllers::custom_resources::{KindRegistry, register_stored
 use crate::actors::controllers::{self, ControllerSettings};
 use crate::actors::kinds::{Kind, Kinds, NODE_PORTS, ServiceAddresses};
 use crate::actors::mesh::{MeshServer, MeshServerConfig};
+use crate::actors::scheduler::role::Rules;
 use crate::actors::system::{ControlPlane, start_kinds};
 use crate::config::{Api, Config};
 use crate::http::api::{Documents, Gateway, Health, ServerState, app};
@@ -51,6 +52,7 @@ pub struct Server {
 impl Server {
     /// Starts everything; returns when requests are answered.
     pub async fn start(config: &Config, data_dir: &Path, runtime: &tokio::runtime::Handle) -> Result<Server, CliError> {
+        let scheduling = Arc::new(Rules::new(&config.scheduler).map_err(CliError::usage)?);
         let pki = Arc::new(open_pki(config, data_dir)?);
         let admin_token = admin_token(data_dir)?;
         let (committer, shelves, committer_thread) = open_store(data_dir)?;
@@ -98,6 +100,7 @@ impl Server {
             aggregation,
             decisions,
             bootstrap: bootstrap_settings(config, &pki, listener.address),
+            scheduling,
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
         let url = format!("https://{}", reachable(listener.address));

@@ -22,6 +22,9 @@ pub struct Why {
     /// How to reach the cluster; the file in $KUBECONFIG otherwise.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
+    /// The data directory of a cluster on this machine, whose administrator asks; when there is no kubeconfig.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
     /// Print the decisions as JSON, oldest first, without those about the owners.
     #[arg(long)]
     json: bool,
@@ -44,7 +47,8 @@ impl Why {
         let (kind, name) = self.object.split_once('/').filter(|(kind, name)| !kind.is_empty() && !name.is_empty()).ok_or_else(|| {
             CliError::usage(format!("\"{}\" names no object; write the kind and the name, for instance pod/web-1", self.object))
         })?;
-        let path = self.kubeconfig.clone().or_else(|| std::env::var_os("KUBECONFIG").map(PathBuf::from));
+        let own = || self.data_dir.as_ref().map(|data| data.join("admin.kubeconfig"));
+        let path = self.kubeconfig.clone().or_else(own).or_else(|| std::env::var_os("KUBECONFIG").map(PathBuf::from));
         let path = path.ok_or_else(|| CliError::usage("name the cluster with --kubeconfig FILE"))?;
         let access = Access::load(&path).map(Arc::new).map_err(CliError::usage)?;
         let mut server = Server { client: Client::new(access), resources: Vec::new() };

@@ -1,5 +1,6 @@
 //! The cluster file: what it may say, what holds when it says nothing, and how a mistake in it is told.
 mod error;
+pub mod scheduler;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub struct Config {
     pub network: Network,
     pub node: Node,
     pub images: Images,
+    pub scheduler: scheduler::Scheduler,
     pub users: Vec<User>,
     /// Issuers whose OpenID Connect tokens are taken.
     pub oidc: Vec<Oidc>,

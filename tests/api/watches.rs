@@ -227,8 +227,14 @@ async fn leaving_a_selector_is_a_deletion_in_every_form() {
     // The state before, with the new revision.
     for watch in [&mut partial, &mut again] {
         let [added, gone] = [watch.next().await, watch.next().await].map(|e| e.expect("an event"));
-        assert_eq!((&added["type"], &gone["type"], &gone["object"]["kind"]), (&json!("ADDED"), &json!("DELETED"), &json!("PartialObjectMetadata")));
-        assert_eq!((&gone["object"]["metadata"]["labels"]["color"], &gone["object"]["metadata"]["resourceVersion"]), (&json!("red"), revision));
+        assert_eq!(
+            (&added["type"], &gone["type"], &gone["object"]["kind"]),
+            (&json!("ADDED"), &json!("DELETED"), &json!("PartialObjectMetadata"))
+        );
+        assert_eq!(
+            (&gone["object"]["metadata"]["labels"]["color"], &gone["object"]["metadata"]["resourceVersion"]),
+            (&json!("red"), revision)
+        );
     }
     let [added, gone] = [tables.next().await, tables.next().await].map(|e| e.expect("an event"));
     assert_eq!((&added["type"], &gone["type"], &gone["object"]["kind"]), (&json!("ADDED"), &json!("DELETED"), &json!("Table")));

@@ -79,7 +79,7 @@ async fn the_life_of_an_event_of_the_newer_group() {
     assert_eq!(place.api.get(&one).await.ok()["series"], json!({ "count": 100, "lastObservedTime": "2026-01-01T12:00:01.000000Z" }));
     let renoted = json!({ "note": "another note" });
     let refused = place.api.patch(&one, "strategic-merge", &renoted).await.refused(422, "Invalid");
-    assert!(refused.contains("note: Invalid value: \"another note\": field is immutable"), "{refused}");
+    assert!(refused.contains("message: Invalid value: \"another note\": field is immutable"), "{refused}");
     place.api.delete(&one).await.ok();
     assert!(names(&place.api.get(&everywhere).await.ok()).is_empty());
 }

@@ -21,11 +21,22 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     /// It listed, or was given the first events of a watch up to the bookmark that ends them.
-    Listed { revision: u64, objects: Objects },
+    Listed {
+        revision: u64,
+        objects: Objects,
+    },
     /// It asked for what comes after this revision.
-    Resumed { from: u64 },
-    Event { kind: Kind, name: Name, revision: u64 },
-    Bookmark { revision: u64 },
+    Resumed {
+        from: u64,
+    },
+    Event {
+        kind: Kind,
+        name: Name,
+        revision: u64,
+    },
+    Bookmark {
+        revision: u64,
+    },
     /// 410: it must list again.
     Gone,
 }
@@ -47,21 +58,59 @@ pub struct Written {
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    Lost { watcher: usize, name: Name, revision: u64 },
-    Doubled { watcher: usize, name: Name, revision: u64 },
-    Reordered { watcher: usize, name: Name, revision: u64, after: u64 },
+    Lost {
+        watcher: usize,
+        name: Name,
+        revision: u64,
+    },
+    Doubled {
+        watcher: usize,
+        name: Name,
+        revision: u64,
+    },
+    Reordered {
+        watcher: usize,
+        name: Name,
+        revision: u64,
+        after: u64,
+    },
     /// A bookmark that goes back.
-    BookmarkBehind { watcher: usize, revision: u64, after: u64 },
+    BookmarkBehind {
+        watcher: usize,
+        revision: u64,
+        after: u64,
+    },
     /// Two watchers saw different things at one revision, or one saw something else than was written.
-    Disagreement { watcher: usize, revision: u64 },
+    Disagreement {
+        watcher: usize,
+        revision: u64,
+    },
     /// An object was added that was there, or changed or deleted that was not.
-    Impossible { watcher: usize, kind: String, name: Name, revision: u64 },
+    Impossible {
+        watcher: usize,
+        kind: String,
+        name: Name,
+        revision: u64,
+    },
     /// Not selected by the watcher.
-    Unasked { watcher: usize, name: Name, revision: u64 },
+    Unasked {
+        watcher: usize,
+        name: Name,
+        revision: u64,
+    },
     /// A watcher's replica is not what a list of the same revision shows.
-    ListDiffers { watcher: usize, list: u64, name: Name, listed: Option<u64>, watched: Option<u64> },
+    ListDiffers {
+        watcher: usize,
+        list: u64,
+        name: Name,
+        listed: Option<u64>,
+        watched: Option<u64>,
+    },
     /// The history itself is not one: a resume from elsewhere, events before any list.
-    Unsound { watcher: usize, what: &'static str },
+    Unsound {
+        watcher: usize,
+        what: &'static str,
+    },
 }
 
 /// Everything known to have happened: which object at which revision, and how, where somebody saw it.

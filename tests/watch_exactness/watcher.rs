@@ -34,7 +34,7 @@ impl Plan {
             2 => ("labelSelector=rare%3Dyes", |name| name.ends_with("-0")),
             _ => ("labelSelector=half", |_| true),
         };
-        Plan { selects_query, selects, streams_lists: number % 3 == 0, dawdles: number % 7 == 0, dice: Dice::new(seed) }
+        Plan { selects_query, selects, streams_lists: number.is_multiple_of(3), dawdles: number.is_multiple_of(7), dice: Dice::new(seed) }
     }
 
     /// The last objects that this watcher sees.

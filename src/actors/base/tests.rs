@@ -124,7 +124,9 @@ async fn who_delivers_waits_for_room_and_nothing_is_lost() {
     for letter in letters {
         assert!(tokio::time::timeout(LIMIT, letter).await.unwrap().unwrap());
     }
-    mailbox.ask(LIMIT, |reply| Add::Number(0, reply)).await.unwrap();
+    let (reply, last) = oneshot::channel();
+    assert!(mailbox.deliver(Add::Number(0, reply)).await);
+    assert_eq!(last.await.unwrap(), 202);
     assert_eq!(durable.load(SeqCst), 202);
     assert_eq!(registry.report()[0].dropped, 0, "a letter that waited was not dropped");
 }

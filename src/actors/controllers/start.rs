@@ -28,7 +28,7 @@ use crate::actors::aggregation::autoregister::{self, Autoregister};
 use crate::actors::aggregation::available::Availability;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
-use crate::actors::scheduler::role::{Message as SchedulerMessage, Scheduler};
+use crate::actors::scheduler::role::{CAPACITY, Message as SchedulerMessage, Rules, Scheduler};
 use crate::storage::DecisionLog;
 use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
@@ -36,8 +36,6 @@ use std::sync::Arc;
 
 /// Letters that may wait for one controller.
 const MAILBOX: usize = 16 * 1024;
-/// The scheduler that pods get when they name none.
-const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// What the controllers need to know about the cluster.
 #[derive(Clone)]
@@ -56,6 +54,8 @@ pub struct ControllerSettings {
     pub decisions: DecisionLog,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
+    /// How pods are given their nodes.
+    pub scheduling: Arc<Rules>,
 }
 
 /// Starts every controller and the scheduler on one arbiter.
@@ -102,8 +102,10 @@ pub fn start(
     run.controller("nodelifecycle", move || NodeLifecycle::new(heartbeats.clone(), Some(pods), Box::new(|_| steady::now())));
     run.controller("nodettl", NodeTtl::default);
     let mailbox: Mailbox<SchedulerMessage> = Mailbox::new("server/scheduler");
-    let eyes = cluster.clone();
-    guardian.start(arbiter, &mailbox, MAILBOX, move || Scheduler::new(DEFAULT_SCHEDULER, eyes.clone(), eyes.clone()));
+    let (eyes, rules) = (cluster.clone(), settings.scheduling.clone());
+    // A stretch of decisions would hold up the controllers, so it has a thread of its own.
+    let own = actix_rt::Arbiter::new().handle();
+    guardian.start(&own, &mailbox, CAPACITY, move || Scheduler::new(rules.clone(), eyes.clone(), eyes.clone()));
 }
 
 struct Run<'a> {

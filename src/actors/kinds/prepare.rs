@@ -88,7 +88,12 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
             }
             new
         }
-        _ => super::merge_parts::merge(kind, part, old, &body)?,
+        part => {
+            if part == Part::Approval {
+                keep_metadata(kind, old, &mut body)?;
+            }
+            super::merge_parts::merge(kind, part, old, &body)?
+        }
     };
     kind.default(&mut new);
     if part == Part::Main {
@@ -105,7 +110,7 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     if matches!(part, Part::Main | Part::Scale) {
         errors.extend(kind.validate_update(&new, old));
     }
-    if matches!(part, Part::EphemeralContainers | Part::Resize | Part::Finalize) {
+    if matches!(part, Part::EphemeralContainers | Part::Resize) {
         errors.extend(kind.validate(&new));
     }
     if part == Part::Finalize {

@@ -95,6 +95,9 @@ pub(super) fn applied(
     let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
     let outcome = outcome.map_err(|error| error.to_api_error())?;
     // What no schema declares was refused above, whatever was asked for; here is what the schema of fields and owners does not see.
+    if intent.validation == FieldValidation::Strict && checked.duplicate.is_empty() && !checked.unknown.is_empty() {
+        return Err(apply::undeclared(intent.config, &checked.unknown).to_api_error());
+    }
     if intent.validation == FieldValidation::Strict
         && let Some(error) = kind.strict_error(&checked)
     {

@@ -1,144 +1,218 @@
-//! Pods that wait: the active by priority, those that rest after a failure, those that nothing can be done for until
-//! something changes. Pure; time is an argument.
+//! Pods that wait: the active by rank, those that rest after a failure, those that nothing can be done for until something
+//! happens that could help them, and those behind gates. Pure; time is an argument.
+use super::cluster::Cluster;
+use super::framework::Rank;
+use super::framework::happening::Happening;
+use super::framework::profile::Profile;
 use super::pod::PodInfo;
 use crate::protocol::meta::ObjectKey;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A pod that nothing helped for so long is tried again all the same.
+const LONGEST_STUCK: Duration = Duration::from_secs(300);
+/// Stuck pods times happenings that are looked at one by one; beyond that all that care are tried again.
+const CLOSE_LOOKS: usize = 2_000_000;
+
+/// How long a pod rests after failures.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(10) }
+    }
+}
+
+impl Pauses {
+    /// 1, 2, 4, 8, 10, 10 … seconds by default.
+    fn after(&self, attempts: u32) -> Duration {
+        self.first.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(self.longest)
+    }
+}
 
 /// Where a pod waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Active(Rank),
-    Backoff(Instant, u64),
-    Unschedulable {
-        waits_for_room: bool,
+    Backoff(Instant),
+    Stuck {
+        /// The places of the plugins that refused, as bits.
+        rejected_by: u32,
+        interests: u32,
+        /// Its rest ends then.
         until: Instant,
+        gives_up: Instant,
     },
-    /// Being bound, or behind a scheduling gate.
+    Gated,
+    /// Being decided about or bound.
     Away,
 }
 
-/// Higher priority first, then who came first.
-type Rank = (Reverse<i32>, u64);
-
 struct Waiting {
-    pod: PodInfo,
+    pod: Arc<PodInfo>,
+    profile: usize,
     place: Place,
     attempts: u32,
     number: u64,
+    since: Instant,
 }
 
-/// What happened that may help unschedulable pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// A node appeared or changed.
-    Node,
-    /// A pod left its node.
-    Room,
+/// A pod that was taken to be decided about.
+#[derive(Clone)]
+pub struct Taken {
+    pub pod: Arc<PodInfo>,
+    /// The number of its profile.
+    pub profile: usize,
+    pub attempts: u32,
+    /// When it came.
+    pub since: Instant,
+}
+
+/// How many pods wait, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    pub active: usize,
+    pub backoff: usize,
+    pub unschedulable: usize,
+    pub gated: usize,
 }
 
 /// See the module.
 #[derive(Default)]
 pub struct Queue {
     pods: HashMap<ObjectKey, Waiting>,
+    by_number: HashMap<u64, ObjectKey>,
     active: BTreeMap<Rank, ObjectKey>,
     backoff: BTreeSet<(Instant, u64)>,
-    resting: HashMap<u64, ObjectKey>,
+    stuck: BTreeSet<(Instant, u64)>,
+    gated: usize,
     arrivals: u64,
+    pauses: Pauses,
 }
 
 impl Queue {
-    /// A pod appeared or changed. A change of its status only leaves it where it waits; a new spec or a lifted gate gives
-    /// it a new chance at once.
-    pub fn put(&mut self, pod: PodInfo) {
+    pub fn new(pauses: Pauses) -> Self {
+        Queue { pauses, ..Queue::default() }
+    }
+
+    /// A pod appeared or changed. A change of its status only leaves it where it waits; a new spec, new labels or a lifted
+    /// gate give it a new chance at once.
+    pub fn put(&mut self, pod: Arc<PodInfo>, profile: usize, profiles: &[Profile], now: Instant) {
         if let Some(waiting) = self.pods.get_mut(&pod.key) {
-            let same = waiting.pod.uid == pod.uid && waiting.pod.generation == pod.generation && waiting.pod.gated == pod.gated;
-            if same {
+            if waiting.pod.uid == pod.uid && waiting.pod.shape == pod.shape && waiting.pod.gated == pod.gated {
                 waiting.pod = pod;
                 return;
             }
             let key = pod.key.clone();
             self.remove(&key);
         }
+        let Some(rules) = profiles.get(profile) else { return };
         self.arrivals += 1;
-        let (number, key, gated) = (self.arrivals, pod.key.clone(), pod.gated);
-        self.pods.insert(key.clone(), Waiting { pod, place: Place::Away, attempts: 0, number });
-        if !gated {
-            self.activate(&key);
+        let (number, key) = (self.arrivals, pod.key.clone());
+        let admitted = rules.admits(&pod);
+        self.by_number.insert(number, key.clone());
+        let place = if admitted { Place::Away } else { Place::Gated };
+        self.gated += usize::from(!admitted);
+        self.pods.insert(key.clone(), Waiting { pod, profile, place, attempts: 0, number, since: now });
+        if admitted {
+            self.activate(&key, profiles);
         }
     }
 
     /// The pod is bound, gone, or not ours any more.
     pub fn remove(&mut self, key: &ObjectKey) {
         if let Some(waiting) = self.pods.remove(key) {
-            self.leave(waiting.place);
+            self.by_number.remove(&waiting.number);
+            self.leave(waiting.place, waiting.number);
         }
     }
 
-    /// The next pod to decide about. It stays known, and away, until [`refuse`](Self::refuse) or [`remove`](Self::remove).
-    pub fn take(&mut self) -> Option<PodInfo> {
+    /// The next pod to decide about. It stays known, and away, until [`refuse`](Self::refuse), [`retry`](Self::retry) or
+    /// [`remove`](Self::remove).
+    pub fn take(&mut self) -> Option<Taken> {
         let (_, key) = self.active.pop_first()?;
         let waiting = self.pods.get_mut(&key)?;
         waiting.place = Place::Away;
         waiting.attempts += 1;
-        Some(waiting.pod.clone())
+        Some(Taken { pod: waiting.pod.clone(), profile: waiting.profile, attempts: waiting.attempts, since: waiting.since })
     }
 
-    /// No node would do: the pod waits for an event.
-    pub fn refuse(&mut self, key: &ObjectKey, uid: &str, waits_for_room: bool, message: &str, now: Instant) {
-        let Some(waiting) = self.pods.get_mut(key).filter(|w| *w.pod.uid == *uid && w.place == Place::Away) else { return };
-        waiting.pod.told = message.to_string();
-        waiting.place = Place::Unschedulable { waits_for_room, until: now + pause(waiting.attempts) };
+    /// No node would do: the pod waits for something that could change that.
+    pub fn refuse(&mut self, pod: Arc<PodInfo>, rejected_by: u32, profiles: &[Profile], now: Instant) {
+        let Some(waiting) = self.pods.get_mut(&pod.key).filter(|w| w.pod.uid == pod.uid && w.place == Place::Away) else { return };
+        let interests = profiles.get(waiting.profile).map_or(0, |p| p.interests(rejected_by));
+        let gives_up = now + LONGEST_STUCK;
+        waiting.place = Place::Stuck { rejected_by, interests, until: now + self.pauses.after(waiting.attempts), gives_up };
+        waiting.pod = pod;
+        self.stuck.insert((gives_up, waiting.number));
     }
 
     /// The bind failed: another try after a pause.
     pub fn retry(&mut self, key: &ObjectKey, uid: &str, now: Instant) {
         let Some(waiting) = self.pods.get(key).filter(|w| *w.pod.uid == *uid && w.place == Place::Away) else { return };
-        let until = now + pause(waiting.attempts);
+        let until = now + self.pauses.after(waiting.attempts);
         self.rest(key, until);
     }
 
-    /// Something changed: pods that it may help are tried again, after what is left of their pause.
-    pub fn wake(&mut self, wake: Wake, now: Instant) {
-        let helped: Vec<(ObjectKey, Instant)> = self
-            .pods
-            .iter()
-            .filter_map(|(key, w)| match w.place {
-                Place::Unschedulable { waits_for_room, until } if wake == Wake::Node || waits_for_room => Some((key.clone(), until)),
-                _ => None,
-            })
-            .collect();
-        for (key, until) in helped {
-            if until <= now { self.activate(&key) } else { self.rest(&key, until) }
+    /// Things happened: stuck pods that they may help are tried again, after what is left of their pause.
+    pub fn wake(&mut self, happenings: &[Happening], cluster: &Cluster, profiles: &[Profile], now: Instant) {
+        let all = happenings.iter().fold(0, |all, h| all | h.mask());
+        if self.stuck.is_empty() || all == 0 {
+            return;
+        }
+        let closely = self.stuck.len().saturating_mul(happenings.len()) <= CLOSE_LOOKS;
+        let helped = |waiting: &Waiting| match waiting.place {
+            Place::Stuck { rejected_by, interests, until, .. } if interests & all != 0 => {
+                let rules = profiles.get(waiting.profile);
+                let helps = |h: &Happening| rules.is_some_and(|p| p.helps(rejected_by, &waiting.pod, h, cluster));
+                (!closely || happenings.iter().any(helps)).then_some(until)
+            }
+            _ => None,
+        };
+        let stuck = self.stuck.iter().filter_map(|(_, number)| self.by_number.get(number));
+        let awake: Vec<(ObjectKey, Instant)> = stuck.filter_map(|key| Some((key.clone(), helped(self.pods.get(key)?)?))).collect();
+        for (key, until) in awake {
+            if until <= now { self.activate(&key, profiles) } else { self.rest(&key, until) }
         }
     }
 
-    /// Ends the pauses that are over.
-    pub fn tick(&mut self, now: Instant) {
-        while let Some((at, number)) = self.backoff.first().copied().filter(|(at, _)| *at <= now) {
-            self.backoff.remove(&(at, number));
-            if let Some(key) = self.resting.remove(&number) {
-                self.activate(&key);
+    /// A stuck pod is tried again at once: what it waited for did not come about.
+    pub fn nudge(&mut self, key: &ObjectKey, profiles: &[Profile]) {
+        if self.pods.get(key).is_some_and(|w| matches!(w.place, Place::Stuck { .. })) {
+            self.activate(key, profiles);
+        }
+    }
+
+    /// Ends the pauses that are over, and the waiting of those that nothing helped for long.
+    pub fn tick(&mut self, profiles: &[Profile], now: Instant) {
+        while let Some(due) = self.backoff.first().copied().filter(|(at, _)| *at <= now) {
+            self.backoff.remove(&due);
+            if let Some(key) = self.by_number.get(&due.1).cloned() {
+                self.activate(&key, profiles);
+            }
+        }
+        while let Some(due) = self.stuck.first().copied().filter(|(at, _)| *at <= now) {
+            self.stuck.remove(&due);
+            if let Some(key) = self.by_number.get(&due.1).cloned() {
+                self.activate(&key, profiles);
             }
         }
     }
 
     /// When [`tick`](Self::tick) has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.backoff.first().map(|(at, _)| *at)
+        let first = |set: &BTreeSet<(Instant, u64)>| set.first().map(|(at, _)| *at);
+        [first(&self.backoff), first(&self.stuck)].into_iter().flatten().min()
     }
 
-    /// Pods known: active, resting, unschedulable and away.
-    pub fn len(&self) -> usize {
-        self.pods.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.pods.is_empty()
+    /// A pod that waits.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
+        self.pods.get(key).map(|w| &w.pod)
     }
 
     /// Whether a pod is ready to be decided about.
@@ -146,38 +220,32 @@ impl Queue {
         !self.active.is_empty()
     }
 
-    fn activate(&mut self, key: &ObjectKey) {
+    pub fn depths(&self) -> Depths {
+        Depths { active: self.active.len(), backoff: self.backoff.len(), unschedulable: self.stuck.len(), gated: self.gated }
+    }
+
+    fn activate(&mut self, key: &ObjectKey, profiles: &[Profile]) {
         let Some(waiting) = self.pods.get_mut(key) else { return };
-        let rank = (Reverse(waiting.pod.priority), waiting.number);
-        let before = std::mem::replace(&mut waiting.place, Place::Active(rank));
-        self.leave(before);
+        let rank = profiles.get(waiting.profile).map_or((0, waiting.number), |p| p.rank(&waiting.pod, waiting.number));
+        let (before, number) = (std::mem::replace(&mut waiting.place, Place::Active(rank)), waiting.number);
+        self.leave(before, number);
         self.active.insert(rank, key.clone());
     }
 
     fn rest(&mut self, key: &ObjectKey, until: Instant) {
         let Some(waiting) = self.pods.get_mut(key) else { return };
-        let number = waiting.number;
-        let before = std::mem::replace(&mut waiting.place, Place::Backoff(until, number));
-        self.leave(before);
+        let (before, number) = (std::mem::replace(&mut waiting.place, Place::Backoff(until)), waiting.number);
+        self.leave(before, number);
         self.backoff.insert((until, number));
-        self.resting.insert(number, key.clone());
     }
 
-    fn leave(&mut self, place: Place) {
+    fn leave(&mut self, place: Place, number: u64) {
         match place {
-            Place::Active(rank) => {
-                self.active.remove(&rank);
-            }
-            Place::Backoff(until, number) => {
-                self.backoff.remove(&(until, number));
-                self.resting.remove(&number);
-            }
-            Place::Unschedulable { .. } | Place::Away => {}
+            Place::Active(rank) => drop(self.active.remove(&rank)),
+            Place::Backoff(until) => drop(self.backoff.remove(&(until, number))),
+            Place::Stuck { gives_up, .. } => drop(self.stuck.remove(&(gives_up, number))),
+            Place::Gated => self.gated = self.gated.saturating_sub(1),
+            Place::Away => {}
         }
     }
-}
-
-/// 1, 2, 4, 8, 10, 10 … seconds.
-fn pause(attempts: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_PAUSE)
 }

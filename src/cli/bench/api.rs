@@ -164,7 +164,8 @@ impl Plan {
             Operation::Patch => Call::merge_patch(one(), json!({ "data": { "round": number.to_string() } }).to_string()),
             Operation::Apply => {
                 let metadata = json!({ "name": format!("bench-{number}") });
-                let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "applied": number.to_string() } });
+                let body =
+                    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "applied": number.to_string() } });
                 Call::apply(format!("{}?fieldManager=bench", one()), body.to_string())
             }
             Operation::Delete => Call::delete(one()),

@@ -140,7 +140,13 @@ impl Audience {
     }
 }
 
-async fn listen(client: Client, mut body: Incoming, script: Arc<Script>, mut expecting: watch::Receiver<usize>, seen: Arc<AtomicU64>) -> Heard {
+async fn listen(
+    client: Client,
+    mut body: Incoming,
+    script: Arc<Script>,
+    mut expecting: watch::Receiver<usize>,
+    seen: Arc<AtomicU64>,
+) -> Heard {
     let (mut heard, mut lines) = (Heard::default(), Lines::default());
     while heard.measured.latencies.len() < *expecting.borrow_and_update() {
         let frame = tokio::select! {

@@ -1,9 +1,9 @@
 //! `impresario bench pods`: how long a pod takes from its creation to `Running`, as a client sees it.
 use super::client::{Call, Client, ClientError, Protocol};
+use super::pod_watch::{self, Became, Seen};
 use super::report::{Phase, Report};
 use super::site::Site;
 use super::timing::{Latencies, cpu_time};
-use super::pod_watch::{self, Became, Seen};
 use super::{CliError, Load, Outcome};
 use clap::Args;
 use serde::Serialize;

@@ -122,7 +122,20 @@ impl<S: Serialize> Report<S> {
 fn table(phases: &[Phase]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["operation", "count", "errors", "seconds", "rate/s", "p50 ms", "p90 ms", "p99 ms", "max ms", "bytes/op", "server CPU ms/op", "s"]);
+    table.set_header([
+        "operation",
+        "count",
+        "errors",
+        "seconds",
+        "rate/s",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "max ms",
+        "bytes/op",
+        "server CPU ms/op",
+        "s",
+    ]);
     for phase in phases {
         let ms = |value: f64| format!("{value:.2}");
         table.add_row([

@@ -2,8 +2,8 @@
 use super::api::escaped;
 use super::client::{Call, Client, ClientError};
 use super::kubeconfig::Access;
-use super::timing::{Latencies, cpu_time, memory, resident, ticks_of};
 use super::pod_watch::{Became, read};
+use super::timing::{Latencies, cpu_time, memory, resident, ticks_of};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;

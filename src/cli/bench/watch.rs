@@ -161,7 +161,8 @@ mod tests {
         let body = String::from_utf8(script.body(7).to_vec()).unwrap();
         assert!(body.contains("\"name\":\"bench-7\"") && body.contains("\"payload\":\"xxx\""), "{body}");
         let line = |kind: &str, body: &str| format!("{{\"type\":\"{kind}\",\"object\":{body}}}\n");
-        let text = [line("MODIFIED", &body), line("BOOKMARK", "{}"), line("MODIFIED", &json!({ "data": { "sent": "12" } }).to_string())].concat();
+        let text =
+            [line("MODIFIED", &body), line("BOOKMARK", "{}"), line("MODIFIED", &json!({ "data": { "sent": "12" } }).to_string())].concat();
         for size in [1, 7, 1000] {
             let (mut lines, mut seen) = (Lines::default(), Vec::new());
             text.as_bytes().chunks(size).for_each(|piece| lines.feed(piece, |line| seen.push(script.age(line).is_some())).unwrap());

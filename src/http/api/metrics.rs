@@ -27,5 +27,6 @@ pub fn metrics_text(kinds: &Kinds, registry: &Registry) -> String {
             let _ = writeln!(out, "{name}{{actor=\"{}\"}} {}", actor.path, value(actor));
         }
     }
+    out.push_str(&crate::actors::scheduler::metrics::METRICS.text());
     out
 }

@@ -142,6 +142,21 @@ fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
     Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
 }
 
+/// The same for a change; both objects as the view shows them.
+fn check_view_update(kind: &Kind, new: &Value, old: &Value) -> Result<(), ApiError> {
+    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
+        return Ok(());
+    }
+    let mut new = new.clone();
+    kind.default(&mut new);
+    let errors = kind.validate_update(&new, old);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = old["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
+}
+
 /// A patch that changes nothing leaves the managers of the fields alone, too: a view's spelling of the same is no change.
 fn keep_managers(kind: &Kind, body: &mut Value, held: &Value) {
     const MANAGERS: &str = "managedFields";
@@ -221,6 +236,11 @@ impl Gateway {
                     (body, warnings, (!versioned).then_some(entry.revision))
                 }
             };
+            if edit.part == Part::Main
+                && let Some(entry) = stored.shelf.snapshot().get(&edit.key)
+            {
+                check_view_update(&served.kind, &body, &viewed(&served.kind, entry).parse())?;
+            }
             if edit.part != Part::Scale {
                 body = through.store(body).await?;
                 if let Some(held) = held {

@@ -47,10 +47,10 @@ impl Causes {
 }
 
 fn line(number: u64, d: &Decision) -> Value {
-    let cause = d.cause.as_ref().map(|Cause { object, deleted, .. }| {
-        format!("{} {}", short(object), if *deleted { "deleted" } else { "written" })
-    });
-    let mut done: Vec<String> = d.deeds.iter().take(DEEDS).map(|Deed { verb, object }| format!("{} {}", verb.word(), short(object))).collect();
+    let cause =
+        d.cause.as_ref().map(|Cause { object, deleted, .. }| format!("{} {}", short(object), if *deleted { "deleted" } else { "written" }));
+    let mut done: Vec<String> =
+        d.deeds.iter().take(DEEDS).map(|Deed { verb, object }| format!("{} {}", verb.word(), short(object))).collect();
     if d.deeds.len() > DEEDS {
         done.push(format!("+{}", d.deeds.len() - DEEDS));
     }

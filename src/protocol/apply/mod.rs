@@ -15,5 +15,5 @@ pub mod typed;
 #[cfg(test)]
 mod tests;
 
-pub use managed::{Applied, ApplyError, Config, Conflict, Converted, Record, Reset, Rules, Writer, apply, track};
+pub use managed::{Applied, ApplyError, Config, Conflict, Converted, Record, Reset, Rules, Writer, apply, track, undeclared};
 pub use schema::{Schema, builtin, custom};

@@ -53,7 +53,8 @@ impl LogFile {
             let count = table.len().map_err(engine)?;
             let surplus = if count > self.most + self.most / 10 { count - self.most } else { 0 };
             for _ in 0..surplus {
-                let Some((number, decision)) = table.pop_first().map_err(engine)?.and_then(|(n, d)| Some((n.value(), decode(d.value())?))) else {
+                let Some((number, decision)) = table.pop_first().map_err(engine)?.and_then(|(n, d)| Some((n.value(), decode(d.value())?)))
+                else {
                     break;
                 };
                 for object in decision.involved() {
@@ -107,7 +108,8 @@ impl LogFile {
 }
 
 fn encode(decision: &Decision) -> Result<Vec<u8>, StoreError> {
-    bincode::serde::encode_to_vec(decision, bincode::config::standard()).map_err(|e| StoreError::Engine(format!("encoding a decision: {e}")))
+    bincode::serde::encode_to_vec(decision, bincode::config::standard())
+        .map_err(|e| StoreError::Engine(format!("encoding a decision: {e}")))
 }
 
 /// `None` for what another version wrote: the log is a courtesy, and one unreadable line shall not hide the others.

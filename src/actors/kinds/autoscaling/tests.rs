@@ -46,8 +46,8 @@ fn bad_bodies() {
         (
             json!({ "minReplicas": 0 }),
             vec![
-                "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
                 "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas",
+                "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
             ],
         ),
         (json!({ "minReplicas": 6 }), vec!["spec.maxReplicas: Invalid value: 5: must be greater than or equal to `minReplicas`"]),

@@ -144,6 +144,10 @@ pub fn restricted_subject(object: &Value) -> Option<&'static str> {
 /// The object after a body was written to `approval`: of the body only the conditions count. `now` is RFC 3339.
 pub fn merge_approval(old: &Value, body: &Value, now: &str) -> Value {
     let mut new = old.clone();
+    // Upstream's strategy takes the metadata along; what nobody may change was seen to before.
+    if let Some(metadata) = body.get("metadata") {
+        new["metadata"] = metadata.clone();
+    }
     if !new["status"].is_object() {
         new["status"] = json!({});
     }

@@ -102,9 +102,7 @@ impl Gateway {
 }
 
 /// The log lies on disk, and requests are answered by threads that must not wait for one.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, crate::storage::StoreError> + Send + 'static,
-) -> Result<T, ApiError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, crate::storage::StoreError> + Send + 'static) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?;
     done.map_err(|e| ApiError::internal(format!("reading the causal log: {e}")))
 }

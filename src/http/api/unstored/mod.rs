@@ -2,14 +2,14 @@
 //! `bindings`, which are the `binding` subresource of pods under another path), and the causal log.
 mod decisions;
 
+use crate::actors::kinds::component_status::{self, DEPRECATED};
+use crate::actors::kinds::decision;
 use crate::http::api::gateway::{Answer, ApiRequest, Call, Gateway};
 use crate::http::api::list::Selection;
 use crate::http::api::options::Query;
 use crate::http::api::path::Target;
 use crate::http::api::render::{self, Page};
 use crate::http::api::write::json_body;
-use crate::actors::kinds::component_status::{self, DEPRECATED};
-use crate::actors::kinds::decision;
 use crate::http::auth::User;
 use crate::protocol::codec;
 use crate::protocol::light::Light;

@@ -1,6 +1,6 @@
 //! Server-side apply: laying a configuration over an object, with an eye on who manages what.
 use super::super::fieldset::Set;
-use super::super::typed::{merge, to_set, to_whole_set, validate};
+use super::super::typed::{Problem, merge, to_set, to_whole_set, validate};
 use super::conflict::{ApplyError, Conflict, manager_text};
 use super::entry::{Entry, Fields, Operation, bring_up_to, decode, of, take};
 use super::last_applied;
@@ -75,10 +75,7 @@ pub fn apply(rules: &Rules<'_>, live: Option<&Value>, config: Config<'_>, writer
 fn check(rules: &Rules<'_>, config: &Config<'_>, writer: &Writer<'_>) -> Result<(), ApplyError> {
     let text = |name: &str| config.object.get(name).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let kind_text = || {
-        let slash = if api_version.contains('/') { "" } else { "/" };
-        format!("{slash}{api_version}, Kind={kind}")
-    };
+    let kind_text = || kind_text(api_version, kind);
     if api_version != writer.api_version || kind != config.kind {
         return Err(ApplyError::Type(kind_text()));
     }
@@ -89,9 +86,26 @@ fn check(rules: &Rules<'_>, config: &Config<'_>, writer: &Writer<'_>) -> Result<
     if problems.is_empty() {
         return Ok(());
     }
-    let meta = |name: &str| config.object.get("metadata").and_then(|m| m.get(name)).and_then(Value::as_str).unwrap_or_default();
-    let object = format!("{}/{}; {}", meta("namespace"), meta("name"), kind_text());
-    Err(ApplyError::Patch { object, problems })
+    Err(ApplyError::Patch { object: named(config.object, &kind_text()), problems })
+}
+
+fn kind_text(api_version: &str, kind: &str) -> String {
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
+}
+
+/// `namespace/name; apps/v1, Kind=Deployment`
+fn named(object: &Value, kind: &str) -> String {
+    let meta = |name: &str| object.get("metadata").and_then(|m| m.get(name)).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}; {kind}", meta("namespace"), meta("name"))
+}
+
+/// The refusal of a configuration with fields that its kind does not have, given as `spec.foo`.
+pub fn undeclared(config: &Value, fields: &[String]) -> ApplyError {
+    let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    let problem = |field: &String| Problem { path: format!(".{field}"), message: "field not declared in schema".into() };
+    let object = named(config, &kind_text(text("apiVersion"), text("kind")));
+    ApplyError::Patch { object, problems: fields.iter().map(problem).collect() }
 }
 
 fn attempt(

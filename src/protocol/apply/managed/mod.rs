@@ -10,7 +10,7 @@ mod record;
 mod scale;
 mod track;
 
-pub use apply::{Applied, Config, apply};
+pub use apply::{Applied, Config, apply, undeclared};
 pub use conflict::{ApplyError, Conflict};
 pub use entry::{DecodeError, Operation, check};
 pub use record::{Record, keep_times};

@@ -1,0 +1,167 @@
+//! VolumeBinding: bound claims need a node that can reach their volumes; claims that wait for their first consumer need a
+//! volume, or a class that can make one, for the node. The choice is written before the pod is bound.
+use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
+use crate::actors::scheduler::cluster::storage::{CLAIMS, Claim, VOLUMES};
+use crate::actors::scheduler::framework::Write;
+use crate::protocol::meta::ObjectKey;
+use serde_json::json;
+use std::sync::Arc;
+
+const NO_VOLUME: &str = "node(s) didn't find available persistent volumes to bind";
+
+/// See the module.
+pub struct VolumeBinding;
+
+/// What a claim without a volume gets on a node.
+enum Answer {
+    Volume(Arc<str>),
+    Provision,
+}
+
+/// What each of the pod's unbound claims would get on a node, smallest first.
+fn answers<'a>(pod: &'a PodInfo, unbound: &[usize], node: &NodeInfo, cluster: &'a Cluster) -> Result<Vec<(&'a ObjectKey, Answer)>, Reason> {
+    let (storage, mut taken, mut found) = (&cluster.storage, Vec::new(), Vec::new());
+    let volumes = pod.volumes.iter().flat_map(|v| &v.claims);
+    let all: Vec<&ObjectKey> = volumes.map(|c| &c.key).collect();
+    let mut claims: Vec<(&ObjectKey, &Claim)> =
+        unbound.iter().filter_map(|at| all.get(*at)).filter_map(|key| Some((*key, storage.claims.get(*key)?))).collect();
+    claims.sort_by_key(|(_, claim)| claim.request);
+    for (key, claim) in claims {
+        if claim.selected_node.as_ref().is_some_and(|n| *n != node.name) {
+            return Err(Reason::unresolvable(NO_VOLUME));
+        }
+        let volume = if claim.selected_node.is_some() { None } else { storage.find(key, claim, &node.name, &node.meta, &taken) };
+        match volume {
+            Some(volume) => {
+                taken.push(volume.clone());
+                found.push((key, Answer::Volume(volume)));
+            }
+            None => match storage.can_provision(claim, &node.name, &node.meta) {
+                Ok(true) => found.push((key, Answer::Provision)),
+                Ok(false) => return Err(Reason::unresolvable(NO_VOLUME)),
+                Err(()) => return Err(Reason::unresolvable("node(s) did not have enough free storage")),
+            },
+        }
+    }
+    Ok(found)
+}
+
+/// Sorts the pod's claims into bound ones and those to be bound; or why the pod can go nowhere.
+fn sort(pod: &PodInfo, cluster: &Cluster) -> Result<(Vec<usize>, Vec<usize>), Reason> {
+    let (mut bound, mut unbound) = (Vec::new(), Vec::new());
+    for (at, used) in pod.volumes.iter().flat_map(|v| &v.claims).enumerate() {
+        let name = &used.key.name;
+        let Some(claim) = cluster.storage.claims.get(&used.key) else {
+            return Err(Reason::unresolvable(if used.ephemeral {
+                format!("waiting for ephemeral volume controller to create the persistentvolumeclaim \"{name}\"")
+            } else {
+                format!("persistentvolumeclaim \"{name}\" not found")
+            }));
+        };
+        if claim.lost {
+            let why = format!("persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{}\"", claim.volume);
+            return Err(Reason::unresolvable(why));
+        }
+        if claim.deleting {
+            return Err(Reason::unresolvable(format!("persistentvolumeclaim \"{name}\" is being deleted")));
+        }
+        if used.ephemeral && claim.owner != pod.uid {
+            let (namespace, pod) = (&pod.key.namespace, &pod.key.name);
+            let why = format!("PVC {namespace}/{name} was not created for pod {namespace}/{pod} (pod is not owner)");
+            return Err(Reason::unresolvable(why));
+        }
+        if claim.bound {
+            bound.push(at);
+        } else if cluster.storage.waits(claim) {
+            unbound.push(at);
+        } else {
+            return Err(Reason::unresolvable("pod has unbound immediate PersistentVolumeClaims"));
+        }
+    }
+    Ok((bound, unbound))
+}
+
+impl Plugin for VolumeBinding {
+    fn name(&self) -> &'static str {
+        "VolumeBinding"
+    }
+
+    fn points(&self) -> Points {
+        Points::PRE_FILTER.and(Points::FILTER).and(Points::RESERVE).and(Points::PRE_BIND)
+    }
+
+    fn pre_filter(&self, pod: &PodInfo, cluster: &Cluster, state: &mut State) -> PreFilter {
+        if pod.volumes.as_ref().is_none_or(|v| v.claims.is_empty()) {
+            return PreFilter::Skip;
+        }
+        match sort(pod, cluster) {
+            Err(reason) => PreFilter::Refuse(reason),
+            Ok((bound, unbound)) => {
+                (state.volumes.bound, state.volumes.unbound) = (bound, unbound);
+                PreFilter::Go
+            }
+        }
+    }
+
+    fn filter(&self, pod: &PodInfo, _slot: usize, node: &NodeInfo, cluster: &Cluster, state: &State) -> Result<(), Reason> {
+        let Some(volumes) = &pod.volumes else { return Ok(()) };
+        for used in state.volumes.bound.iter().filter_map(|at| volumes.claims.get(*at)) {
+            let Some(claim) = cluster.storage.claims.get(&used.key) else { continue };
+            match cluster.storage.volumes.get(&claim.volume) {
+                None => return Err(Reason::unresolvable("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)")),
+                Some(volume) if !volume.reachable(&node.name, &node.meta) => {
+                    return Err(Reason::unresolvable("node(s) didn't match PersistentVolume's node affinity"));
+                }
+                Some(_) => {}
+            }
+        }
+        if state.volumes.unbound.is_empty() { Ok(()) } else { answers(pod, &state.volumes.unbound, node, cluster).map(drop) }
+    }
+
+    fn reserve(&self, pod: &PodInfo, _slot: usize, node: &NodeInfo, cluster: &mut Cluster) -> Result<Vec<Write>, Reason> {
+        if pod.volumes.as_ref().is_none_or(|v| v.claims.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let (_, unbound) = sort(pod, cluster)?;
+        let (mut writes, mut promises) = (Vec::new(), Vec::new());
+        for (key, answer) in answers(pod, &unbound, node, cluster)? {
+            let Some(claim) = cluster.storage.claims.get(key) else { continue };
+            match answer {
+                Answer::Volume(name) => {
+                    let revision = cluster.storage.volumes.get(&name).map(|v| v.revision).unwrap_or_default();
+                    let reference = json!({
+                        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*key.namespace, "name": &*key.name,
+                        "uid": &*claim.uid, "resourceVersion": claim.revision.to_string(),
+                    });
+                    let patch = json!({
+                        "metadata": {"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}}, "spec": {"claimRef": reference},
+                    });
+                    promises.push((name.clone(), key.clone()));
+                    writes.push(Write { shelf: VOLUMES, key: ObjectKey::new("", name), patch, revision });
+                }
+                Answer::Provision => {
+                    let patch = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": &*node.name}}});
+                    writes.push(Write { shelf: CLAIMS, key: key.clone(), patch, revision: claim.revision });
+                }
+            }
+        }
+        cluster.storage.promised.extend(promises);
+        Ok(writes)
+    }
+
+    fn unreserve(&self, pod: &PodInfo, cluster: &mut Cluster) {
+        let claims = pod.volumes.iter().flat_map(|v| &v.claims);
+        let keys: Vec<&ObjectKey> = claims.map(|c| &c.key).collect();
+        cluster.storage.promised.retain(|_, to| !keys.contains(&&*to));
+    }
+
+    fn interests(&self) -> u32 {
+        happening::NODE_ADDED | happening::NODE_LABELS | happening::STORAGE
+    }
+}
+
+/// Whether all claims of a pod have their volumes, so that it can be bound.
+pub fn all_bound(pod: &PodInfo, cluster: &Cluster) -> bool {
+    let claims = pod.volumes.iter().flat_map(|v| &v.claims);
+    claims.map(|c| cluster.storage.claims.get(&c.key)).all(|claim| claim.is_some_and(|c| c.bound))
+}
