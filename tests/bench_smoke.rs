@@ -71,8 +71,7 @@ fn simulated_nodes_say_what_they_are() {
     command.args(["simulate", "--nodes", "3", "--profile", "typical"]);
     fleet(&cluster, &mut command);
     let mut process = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
-    let tool = newest();
-    let kubectl = cluster.kubectl(&tool, "default");
+    let kubectl = cluster.kubectl(newest(), "default");
     kubectl.run("run one --image=anything").ok();
     kubectl.run("wait --for=condition=Ready pod/one --timeout=60s").ok();
     assert_eq!(kubectl.run("get nodes -l impresario.dev/simulated=true -o name").ok().lines().count(), 3);
