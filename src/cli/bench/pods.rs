@@ -224,7 +224,7 @@ impl Series {
                 rate: count as f64 / seconds.max(1e-9),
                 latency: self.starts.spread(),
                 server_cpu_ms: cpu,
-                server_cpu_seconds: cpu_known.then(|| self.cpu.as_secs_f64()),
+                server_cpu_seconds: cpu_known.then_some(self.cpu.as_secs_f64()),
                 bytes: None,
                 first_error: self.first_error.take(),
             });

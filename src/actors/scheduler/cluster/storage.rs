@@ -76,6 +76,16 @@ struct Capacity {
     bytes: i64,
 }
 
+/// Whether a volume can be made for a claim where a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provisioning {
+    Possible,
+    /// The class makes no volumes, or none there.
+    Impossible,
+    /// It could, but its driver says that no storage is left there.
+    NoRoom,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Storage {
@@ -153,19 +163,19 @@ impl Storage {
         best.map(|(_, _, name)| name.clone())
     }
 
-    /// Whether the claim's class can make a volume for a node. `Err`: it could, but there is no room.
-    pub fn can_provision(&self, claim: &Claim, node: &str, meta: &Meta) -> Result<bool, ()> {
-        let Some(class) = self.classes.get(&claim.class) else { return Ok(false) };
+    /// Whether the claim's class can make a volume for a node.
+    pub fn provisioning(&self, claim: &Claim, node: &str, meta: &Meta) -> Provisioning {
+        let Some(class) = self.classes.get(&claim.class) else { return Provisioning::Impossible };
         let made = !class.provisioner.is_empty() && &*class.provisioner != "kubernetes.io/no-provisioner";
         let here = class.topologies.is_empty() || class.topologies.iter().any(|t| t.labels.is_empty() || t.matches(node, meta));
         if !made || !here {
-            return Ok(false);
+            return Provisioning::Impossible;
         }
         if !self.counted.get(&class.provisioner).copied().unwrap_or_default() {
-            return Ok(true);
+            return Provisioning::Possible;
         }
         let room = |c: &Capacity| c.class == claim.class && c.bytes >= claim.request && c.nodes.matches(&meta.labels);
-        if self.capacities.values().any(room) { Ok(true) } else { Err(()) }
+        if self.capacities.values().any(room) { Provisioning::Possible } else { Provisioning::NoRoom }
     }
 
     /// The driver and handle that a claim counts for on a node.

@@ -103,14 +103,14 @@ impl Profile {
 
     fn make(at: usize, said: &Said, settings: &Settings) -> Result<Profile, ProfileError> {
         let known = |name: &str| PLUGINS.iter().any(|(n, _)| *n == name);
-        for config in said.plugin_config.iter().filter(|c| !known(&c.name)) {
+        if let Some(config) = said.plugin_config.iter().find(|c| !known(&c.name)) {
             return Err(ProfileError::Plugin { profile: at, field: "pluginConfig", why: format!("there is no plugin {}", config.name) });
         }
         let unknown = |point: &&String| *point != "multiPoint" && !Points::NAMED.iter().any(|(n, _)| n == point);
         if let Some(point) = said.plugins.keys().find(unknown) {
             return Err(ProfileError::Point { profile: at, point: point.clone() });
         }
-        for reference in said.plugins.values().flat_map(|set| &set.enabled).filter(|r| !known(&r.name)) {
+        if let Some(reference) = said.plugins.values().flat_map(|set| &set.enabled).find(|r| !known(&r.name)) {
             return Err(ProfileError::Plugin { profile: at, field: "plugins", why: format!("there is no plugin {}", reference.name) });
         }
         let mut plugins = Vec::new();

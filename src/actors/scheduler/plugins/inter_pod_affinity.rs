@@ -122,7 +122,7 @@ impl Plugin for InterPodAffinity {
         // The first of a group has nobody to be with, and may go anywhere if it belongs to the group itself.
         let first = || affinity.iter().all(|c| c.total() == 0);
         let own = || pod.terms.as_ref().is_some_and(|t| meets_all(&t.affinity, pod, cluster));
-        if !met && !(first() && own()) {
+        if !(met || first() && own()) {
             return Err(Reason::unresolvable("node(s) didn't match pod affinity rules"));
         }
         if anti_affinity.iter().any(|counts| counts.of(domain(counts, slot, cluster)) > 0) {

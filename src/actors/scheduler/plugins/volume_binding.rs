@@ -1,7 +1,7 @@
 //! VolumeBinding: bound claims need a node that can reach their volumes; claims that wait for their first consumer need a
 //! volume, or a class that can make one, for the node. The choice is written before the pod is bound.
 use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
-use crate::actors::scheduler::cluster::storage::{CLAIMS, Claim, VOLUMES};
+use crate::actors::scheduler::cluster::storage::{CLAIMS, Claim, Provisioning, VOLUMES};
 use crate::actors::scheduler::framework::Write;
 use crate::protocol::meta::ObjectKey;
 use serde_json::json;
@@ -36,10 +36,10 @@ fn answers<'a>(pod: &'a PodInfo, unbound: &[usize], node: &NodeInfo, cluster: &'
                 taken.push(volume.clone());
                 found.push((key, Answer::Volume(volume)));
             }
-            None => match storage.can_provision(claim, &node.name, &node.meta) {
-                Ok(true) => found.push((key, Answer::Provision)),
-                Ok(false) => return Err(Reason::unresolvable(NO_VOLUME)),
-                Err(()) => return Err(Reason::unresolvable("node(s) did not have enough free storage")),
+            None => match storage.provisioning(claim, &node.name, &node.meta) {
+                Provisioning::Possible => found.push((key, Answer::Provision)),
+                Provisioning::Impossible => return Err(Reason::unresolvable(NO_VOLUME)),
+                Provisioning::NoRoom => return Err(Reason::unresolvable("node(s) did not have enough free storage")),
             },
         }
     }
