@@ -125,9 +125,8 @@ async fn objects_of_a_definition_are_watched() {
 async fn a_second_version_is_stored_from_now_on() {
     let (api, custom) = (admin(), Custom::new("second", &["v1"], anything()));
     custom.create(&api).await;
-    let mut definition = api.get(&custom.at()).await.ok();
-    definition["spec"]["versions"] = json!([version("v1", false, &anything()), version("v2", true, &anything())]);
-    api.put(&custom.at(), &definition).await.ok();
+    let versions = json!([version("v1", false, &anything()), version("v2", true, &anything())]);
+    api.patch(&custom.at(), "merge", &json!({ "spec": { "versions": versions } })).await.ok();
     custom.served(&api, "v2").await;
     assert_eq!(api.get(&custom.at()).await.ok()["status"]["storedVersions"], json!(["v1", "v2"]));
     custom.remove(&api).await;

@@ -69,11 +69,11 @@ async fn the_life_of_an_event_of_the_newer_group() {
 
     place
         .api
-        .patch(&one, "strategic-merge", &json!({ "series": { "count": 1, "lastObservedTime": "2026-01-01T12:00:01.000000Z" } }))
+        .patch(&one, "strategic-merge", &json!({ "series": { "count": 2, "lastObservedTime": "2026-01-01T12:00:01.000000Z" } }))
         .await
         .ok();
     let mut next = place.api.get(&one).await.ok();
-    assert_eq!(next["series"]["count"], 1);
+    assert_eq!(next["series"]["count"], 2);
     next["series"]["count"] = 100.into();
     place.api.put(&one, &next).await.ok();
     assert_eq!(place.api.get(&one).await.ok()["series"], json!({ "count": 100, "lastObservedTime": "2026-01-01T12:00:01.000000Z" }));

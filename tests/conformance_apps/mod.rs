@@ -143,10 +143,16 @@ impl Place {
     #[track_caller]
     fn scale(&mut self, group: &str, rest: &str) {
         let scale = format!("{rest}/scale");
-        let mut held = self.get(group, &scale);
+        let held = self.get(group, &scale);
         assert_eq!((&held["kind"], &held["spec"]["replicas"]), (&"Scale".into(), &1.into()));
-        held["spec"]["replicas"] = 2.into();
-        assert_eq!(self.put(group, &scale, &held)["spec"]["replicas"], 2);
+        let path = self.path(group, &scale);
+        let client = &mut self.client;
+        let replaced = wait_for("the scale is replaced", SOON, || {
+            let mut held = client.get(&path).ok()?.json();
+            held["spec"]["replicas"] = 2.into();
+            client.put(&path, &held).ok().filter(|answer| answer.status == 200)
+        });
+        assert_eq!(replaced.json()["spec"]["replicas"], 2);
         assert_eq!(self.get(group, rest)["spec"]["replicas"], 2);
         assert_eq!(self.patch(group, &scale, &json!({"spec": {"replicas": 4}}))["spec"]["replicas"], 4);
         assert_eq!(self.get(group, rest)["spec"]["replicas"], 4);

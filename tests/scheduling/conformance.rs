@@ -57,3 +57,23 @@ fn priority_classes_can_be_changed_only_in_what_may_change() {
     assert!(scene.kubectl.ok("get priorityclasses").contains("sched-classes-p"));
     scene.kubectl.ok("delete priorityclass sched-classes-p");
 }
+
+#[test]
+fn limit_ranges_are_changed_and_deleted_by_collection() {
+    let (scene, other) = (Scene::new("sched-limit-ranges", 0), Scene::new("sched-limit-ranges-2", 0));
+    let range = |scene: &Scene| {
+        json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "range", "namespace": scene.kubectl.namespace,
+            "labels": {"sched-limit-ranges": "yes"}}, "spec": {"limits": [{"type": "Container", "max": {"cpu": "500m"}}]}})
+    };
+    for scene in [&scene, &other] {
+        scene.create(&range(scene));
+    }
+    let listed = || scene.kubectl.ok("get limitranges --all-namespaces -l sched-limit-ranges=yes -o name").lines().count();
+    assert_eq!(listed(), 2);
+    let patch = "{\"metadata\":{\"labels\":{\"patched\":\"yes\"}},\"spec\":{\"limits\":[{\"type\":\"Container\",\"max\":{\"cpu\":\"600m\"}}]}}";
+    scene.kubectl.ok_words(&["patch", "limitrange", "range", "--type=strategic", "-p", patch]);
+    let changed = scene.kubectl.json("get limitrange range");
+    assert_eq!((&changed["metadata"]["labels"]["patched"], &changed["spec"]["limits"][0]["max"]["cpu"]), (&"yes".into(), &"600m".into()));
+    scene.kubectl.ok("delete limitranges -l patched=yes");
+    assert_eq!(listed(), 1, "the other namespace keeps its own");
+}

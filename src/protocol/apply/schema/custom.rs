@@ -58,6 +58,9 @@ impl Build {
                 field.kind = UNTYPED;
             }
         }
+        if let Some(map) = &mut copy.map {
+            close(map);
+        }
         let id = self.push(copy);
         self.meta = Some(id);
         id
@@ -127,6 +130,35 @@ impl Build {
         let atomic = schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic");
         Map { atomic, fields: fields.into(), rest, rest_declared: false }
     }
+}
+
+/// The built-in table names only fields that need more than an owner; here every field is named and others are refused.
+fn close(meta: &mut Map) {
+    const NAMES: [&str; 15] = [
+        "annotations",
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "labels",
+        "managedFields",
+        "name",
+        "namespace",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    ];
+    let mut fields = std::mem::take(&mut meta.fields).into_vec();
+    for name in NAMES {
+        if !fields.iter().any(|f| f.name == name) {
+            fields.push(Field { name: Cow::Borrowed(name), kind: UNTYPED });
+        }
+    }
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    (meta.fields, meta.rest) = (fields.into(), None);
 }
 
 fn with_object_fields(mut fields: Vec<Field>, meta: TypeId) -> Box<[Field]> {

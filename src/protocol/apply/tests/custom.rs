@@ -88,6 +88,8 @@ fn undeclared_and_mistyped_fields_are_refused() {
     let error = story.apply("one", spec(json!({"nope": 1}))).unwrap_err();
     assert_eq!(error.to_string(), format!("{prefix}.spec.nope: field not declared in schema"));
     assert_eq!(error.to_api_error().code, 500);
+    let error = story.apply("one", spec(json!({"pod": {"metadata": {"name": "a", "nope": 1}}}))).unwrap_err();
+    assert_eq!(error.to_string(), format!("{prefix}.spec.pod.metadata.nope: field not declared in schema"));
     let error = story.apply("one", spec(json!({"count": "x", "port": []}))).unwrap_err();
     let lines: Vec<String> = error.to_string().lines().map(str::to_string).collect();
     assert_eq!(lines[0], format!("{prefix}errors:"));
