@@ -26,7 +26,7 @@ pub fn import(cluster: &Cluster, image: &str) {
 /// Writes the archive of one of the images into a folder.
 pub fn archive(folder: &Path, image: &str) -> PathBuf {
     let (name, bytes) = match image {
-        IMAGE => ("busybox-oci.tar", oci_archive()),
+        IMAGE => ("busybox-oci.tar", oci_archive(IMAGE, &["sh"])),
         _ => ("busybox-docker.tar", docker_archive()),
     };
     let file = folder.join(name);
@@ -34,19 +34,26 @@ pub fn archive(folder: &Path, image: &str) -> PathBuf {
     file
 }
 
-fn config(layer: &[u8]) -> Vec<u8> {
+/// Writes the OCI archive of an image of another name, which does something of its own.
+pub fn archive_that(folder: &Path, image: &str, command: &[&str]) -> PathBuf {
+    let file = folder.join(format!("{}.tar", image.replace(['/', ':'], "-")));
+    std::fs::write(&file, oci_archive(image, command)).expect("write the archive");
+    file
+}
+
+fn config(layer: &[u8], command: &[&str]) -> Vec<u8> {
     json!({
         "architecture": "amd64", "os": "linux",
-        "config": { "Cmd": ["sh"], "Env": ["PATH=/bin", "FROM_IMAGE=yes"], "WorkingDir": "/" },
+        "config": { "Cmd": command, "Env": ["PATH=/bin", "FROM_IMAGE=yes"], "WorkingDir": "/" },
         "rootfs": { "type": "layers", "diff_ids": [digest(layer)] },
     })
     .to_string()
     .into_bytes()
 }
 
-fn oci_archive() -> Vec<u8> {
+fn oci_archive(name: &str, command: &[&str]) -> Vec<u8> {
     let layer = layer();
-    let config = config(&layer);
+    let config = config(&layer, command);
     let packed = gzip(&layer);
     let described = |media: &str, bytes: &[u8]| json!({ "mediaType": media, "digest": digest(bytes), "size": bytes.len() });
     let manifest = json!({
@@ -58,7 +65,7 @@ fn oci_archive() -> Vec<u8> {
     .to_string()
     .into_bytes();
     let mut entry = described("application/vnd.oci.image.manifest.v1+json", &manifest);
-    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": IMAGE });
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
     let index = json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
 
     let mut archive = Builder::new(Vec::new());
@@ -75,7 +82,7 @@ fn docker_archive() -> Vec<u8> {
     let manifest = json!([{ "Config": "config.json", "RepoTags": [DOCKER_IMAGE], "Layers": ["layer/layer.tar"] }]).to_string();
     let mut archive = Builder::new(Vec::new());
     file(&mut archive, "layer/layer.tar", &layer, 0o644);
-    file(&mut archive, "config.json", &config(&layer), 0o644);
+    file(&mut archive, "config.json", &config(&layer, &["sh"]), 0o644);
     file(&mut archive, "manifest.json", manifest.as_bytes(), 0o644);
     archive.into_inner().expect("in memory")
 }

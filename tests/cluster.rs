@@ -199,7 +199,7 @@ impl Cluster {
     }
 
     /// Stops and removes everything.
-    fn purge(&self) {
+    pub fn purge(&self) {
         let _ = self.command("down --purge").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if let Some(child) = self.child.lock().expect("no panic while held").as_mut()
             && wait(child, Duration::from_secs(5)).is_none()

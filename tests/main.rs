@@ -11,6 +11,7 @@ mod conformance_apps;
 mod crash;
 mod crash_walk;
 mod dashboard_browser;
+mod documents;
 mod http_streams;
 mod https;
 mod kubectl;

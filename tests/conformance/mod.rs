@@ -17,7 +17,7 @@ mod pods;
 mod policies;
 mod quotas;
 mod reviews;
-mod table;
+pub mod table;
 mod watchers;
 mod webhook_objects;
 mod webhooks;

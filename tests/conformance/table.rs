@@ -41,7 +41,7 @@ fn every_behaviour_has_a_test_or_a_reason() {
 }
 
 /// Whether a path such as `api::watches::a_watch_resumes` or `src::storage::tests::…` leads to a test function.
-fn is_test(path: &str) -> bool {
+pub fn is_test(path: &str) -> bool {
     let Some((module, function)) = path.rsplit_once("::") else { return false };
     let (root, module) = match module.strip_prefix("src::") {
         Some(module) => ("src", module),

@@ -7,7 +7,7 @@ mod replicas;
 mod stateful_sets;
 
 use crate::busybox::IMAGE;
-use crate::cluster::shared;
+use crate::cluster::{Cluster, shared};
 use crate::https::{Answer, Client};
 use crate::kubectl::{Kubectl, newest};
 use crate::run::wait_for;
@@ -17,64 +17,69 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(90);
 
 /// A namespace of one's own, with a client; gone with the value.
-struct Place {
-    kubectl: Kubectl<'static>,
-    client: Client,
+pub struct Place {
+    pub kubectl: Kubectl<'static>,
+    pub client: Client,
 }
 
 impl Place {
     fn new(name: &str) -> Place {
-        let kubectl = shared().kubectl(newest(), &format!("apps-{name}"));
+        Place::at(shared(), &format!("apps-{name}"))
+    }
+
+    /// A namespace of another cluster.
+    pub fn at(cluster: &'static Cluster, namespace: &str) -> Place {
+        let kubectl = cluster.kubectl(newest(), namespace);
         kubectl.make_namespace();
-        Place { kubectl, client: shared().client() }
+        Place { kubectl, client: cluster.client() }
     }
 
     /// The path of a collection or an object: `apps/v1`, `deployments/web`.
-    fn path(&self, group: &str, rest: &str) -> String {
+    pub fn path(&self, group: &str, rest: &str) -> String {
         let root = if group.contains('/') { format!("/apis/{group}") } else { format!("/api/{group}") };
         format!("{root}/namespaces/{}/{rest}", self.kubectl.namespace)
     }
 
     #[track_caller]
-    fn create(&mut self, group: &str, plural: &str, object: &Value) -> Value {
+    pub fn create(&mut self, group: &str, plural: &str, object: &Value) -> Value {
         let answer = self.client.post(&self.path(group, plural), object).expect("an answer");
         expect(&answer, 201)
     }
 
     #[track_caller]
-    fn get(&mut self, group: &str, rest: &str) -> Value {
+    pub fn get(&mut self, group: &str, rest: &str) -> Value {
         let answer = self.client.get(&self.path(group, rest)).expect("an answer");
         expect(&answer, 200)
     }
 
     #[track_caller]
-    fn patch(&mut self, group: &str, rest: &str, patch: &Value) -> Value {
+    pub fn patch(&mut self, group: &str, rest: &str, patch: &Value) -> Value {
         let path = self.path(group, rest);
         let answer = self.client.request("PATCH", &path, "application/merge-patch+json", patch.to_string().as_bytes()).expect("an answer");
         expect(&answer, 200)
     }
 
     #[track_caller]
-    fn put(&mut self, group: &str, rest: &str, object: &Value) -> Value {
+    pub fn put(&mut self, group: &str, rest: &str, object: &Value) -> Value {
         let answer = self.client.put(&self.path(group, rest), object).expect("an answer");
         expect(&answer, 200)
     }
 
     #[track_caller]
-    fn delete(&mut self, group: &str, rest: &str) -> Value {
+    pub fn delete(&mut self, group: &str, rest: &str) -> Value {
         let answer = self.client.delete(&self.path(group, rest)).expect("an answer");
         expect(&answer, 200)
     }
 
     /// The items of a collection.
     #[track_caller]
-    fn items(&mut self, group: &str, rest: &str) -> Vec<Value> {
+    pub fn items(&mut self, group: &str, rest: &str) -> Vec<Value> {
         self.get(group, rest)["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// Waits until an object is as it should be, and answers with it.
     #[track_caller]
-    fn until(&mut self, what: &str, group: &str, rest: &str, test: impl Fn(&Value) -> bool) -> Value {
+    pub fn until(&mut self, what: &str, group: &str, rest: &str, test: impl Fn(&Value) -> bool) -> Value {
         let path = self.path(group, rest);
         let mut last = Value::Null;
         let client = &mut self.client;
@@ -89,7 +94,7 @@ impl Place {
 
     /// Waits until a collection is as it should be, and answers with its items.
     #[track_caller]
-    fn until_items(&mut self, what: &str, group: &str, rest: &str, test: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub fn until_items(&mut self, what: &str, group: &str, rest: &str, test: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let list = self.until(what, group, rest, |list| list["items"].as_array().is_some_and(|items| test(items)));
         list["items"].as_array().cloned().unwrap_or_default()
     }
@@ -175,18 +180,18 @@ fn expect(answer: &Answer, status: u16) -> Value {
 }
 
 /// A pod template that runs a shell line.
-fn template(app: &str, line: &str) -> Value {
+pub fn template(app: &str, line: &str) -> Value {
     let container = json!({"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", line]});
     json!({"metadata": {"labels": {"app": app}}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}})
 }
 
 /// One that runs until it is told to end.
-fn sleeper(app: &str) -> Value {
+pub fn sleeper(app: &str) -> Value {
     template(app, "trap exit TERM; while true; do sleep 0.2; done")
 }
 
 /// One that is ready once somebody has made a file in it.
-fn shy(app: &str) -> Value {
+pub fn shy(app: &str) -> Value {
     let mut template = sleeper(app);
     template["spec"]["containers"][0]["readinessProbe"] = json!({"exec": {"command": ["test", "-f", "/tmp/ready"]}, "periodSeconds": 1});
     template["spec"]["volumes"] = json!([{"name": "tmp", "emptyDir": {}}]);
@@ -194,27 +199,27 @@ fn shy(app: &str) -> Value {
     template
 }
 
-fn workload(name: &str, replicas: i64, template: &Value) -> Value {
+pub fn workload(name: &str, replicas: i64, template: &Value) -> Value {
     let labels = template["metadata"]["labels"].clone();
     json!({"metadata": {"name": name}, "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}})
 }
 
-fn name(object: &Value) -> String {
+pub fn name(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap_or_default().to_string()
 }
 
-fn owner(object: &Value) -> &str {
+pub fn owner(object: &Value) -> &str {
     object["metadata"]["ownerReferences"][0]["kind"].as_str().unwrap_or_default()
 }
 
 /// Ready, and not on its way out.
-fn ready(pod: &Value) -> bool {
+pub fn ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
     pod["metadata"]["deletionTimestamp"].is_null() && conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
 /// The reason of a condition that holds.
-fn holds(object: &Value, kind: &str) -> Option<String> {
+pub fn holds(object: &Value, kind: &str) -> Option<String> {
     let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     let found = conditions.find(|c| c["type"] == kind && c["status"] == "True")?;
     Some(found["reason"].as_str().unwrap_or_default().to_string())

@@ -2,7 +2,7 @@
 mod builtin;
 mod import;
 mod lies;
-mod registry;
+pub mod registry;
 
 use impresario::runtime::images::{Images, MirrorRule};
 use sha2::{Digest, Sha256};

@@ -2,14 +2,14 @@ use super::*;
 use std::process::{Child, Command, Stdio};
 
 /// A registry on loopback, ended by its process id.
-struct Registry {
+pub struct Registry {
     child: Child,
-    port: u16,
+    pub port: u16,
     log: PathBuf,
 }
 
 impl Registry {
-    fn start(dir: &Path) -> Registry {
+    pub fn start(dir: &Path) -> Registry {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "version: 0.1\nlog: {{accesslog: {{disabled: false}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: 127.0.0.1:{port}}}\n",
@@ -36,9 +36,14 @@ impl Registry {
     }
 
     fn push(&self, layout: &Path, name: &str) {
+        self.copy(&format!("oci:{}", layout.display()), name);
+    }
+
+    /// Takes in an image from where skopeo finds it.
+    pub fn copy(&self, from: &str, name: &str) {
         let done = Command::new("skopeo")
             .args(["--insecure-policy", "copy", "--dest-tls-verify=false"])
-            .arg(format!("oci:{}", layout.display()))
+            .arg(from)
             .arg(format!("docker://localhost:{}/{name}", self.port))
             .stdout(Stdio::null())
             .status();
