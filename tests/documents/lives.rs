@@ -67,7 +67,7 @@ fn probes_by_command_and_by_connection() {
     place.kubectl.ok("exec probed -- busybox httpd -p 9000 -h /data");
     place.until("it listens", "v1", "pods/probed", ready);
     endpoints(&mut place, true);
-    place.kubectl.ok("exec probed -- busybox killall httpd");
+    place.kubectl.ok("exec probed -- busybox killall busybox");
     place.until("it listens no more", "v1", "pods/probed", |p| !ready(p));
     endpoints(&mut place, false);
     assert_eq!(restarts(&place.get("v1", "pods/probed")), 0, "readiness does not restart");
