@@ -41,6 +41,21 @@ pub fn newest() -> &'static Tool {
     tools().last().expect("at least one")
 }
 
+/// The scenes that are played with more than one kubectl.
+const SCENES: [&str; 11] =
+    ["workloads", "rollouts", "rollouts-more", "jobs", "streams", "objects", "by-hand", "documents", "custom", "admission", "rights"];
+
+/// The kubectls of a scene: the oldest, the newest, and one of those in between, each of which has scenes. Whoever sets
+/// `EVERY_KUBECTL` plays every scene with all of them.
+pub fn selected(scene: &str) -> Vec<&'static Tool> {
+    let all = tools();
+    if all.len() < 4 || std::env::var_os("EVERY_KUBECTL").is_some() {
+        return all.iter().collect();
+    }
+    let place = SCENES.iter().position(|s| *s == scene).unwrap_or_else(|| panic!("{scene} is not among the scenes"));
+    vec![&all[0], &all[1 + place % (all.len() - 2)], newest()]
+}
+
 fn candidates() -> Vec<PathBuf> {
     let fetched = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join("tools");
     let mut folders = vec![fetched];

@@ -1,6 +1,6 @@
 //! Who may do what, as kubectl's users see it: questions, roles, tokens.
 use crate::cluster::{Cluster, Options};
-use crate::kubectl::{Kubectl, newest, tools};
+use crate::kubectl::{Kubectl, newest, selected};
 use crate::run::{Run, run, wait_for};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn as_bearer(kubectl: &Kubectl, token: &str, line: &str) -> Run {
 fn rights_are_asked_for_given_and_used() {
     let config = format!("users:\n  - {{token: {JANE}, name: jane, groups: [dev]}}\n");
     let cluster = Cluster::start(Options { name: "rights", no_node: true, config, ..Options::default() });
-    for tool in tools() {
+    for tool in selected("rights") {
         let kubectl = cluster.kubectl(tool, &format!("rights-1-{}", tool.minor));
         kubectl.make_namespace();
         people(&kubectl);

@@ -86,16 +86,18 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Calls `closure` until it answers something; panics with `what` after `limit`.
+/// Calls `closure` until it answers something; panics with `what` after `limit`. At most half of the time goes into asking: programs
+/// are dear, and whoever is waited for needs the processors.
 #[track_caller]
 pub fn wait_for<T>(what: &str, limit: Duration, mut closure: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
+        let begin = Instant::now();
         if let Some(answer) = closure() {
             return answer;
         }
         assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(begin.elapsed().clamp(Duration::from_millis(20), Duration::from_millis(250)));
     }
 }
 

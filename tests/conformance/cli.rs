@@ -43,8 +43,9 @@ impl Scene {
 
     /// A pod that sleeps, running.
     fn sleeper(&self, name: &str) {
-        self.0
-            .ok(&format!("run {name} --image={IMAGE} --image-pull-policy=IfNotPresent --labels=run={name} --grace-period=1 -- sleep 1000"));
+        let options = [format!("--image={IMAGE}"), format!("--labels=run={name}"), "--image-pull-policy=IfNotPresent".into()];
+        let words = [&["run", name][..], &options.each_ref().map(String::as_str), &["--", "sh", "-c", "trap exit TERM; sleep 1000 & wait"]];
+        self.0.ok_words(&words.concat());
         self.0.ok(&format!("wait --for=condition=Ready pod/{name} --timeout=60s"));
     }
 }

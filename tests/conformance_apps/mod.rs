@@ -187,7 +187,7 @@ pub fn template(app: &str, line: &str) -> Value {
 
 /// One that runs until it is told to end.
 pub fn sleeper(app: &str) -> Value {
-    template(app, "trap exit TERM; while true; do sleep 0.2; done")
+    template(app, "trap exit TERM; sleep 1000 & wait")
 }
 
 /// One that is ready once somebody has made a file in it.

@@ -3,7 +3,7 @@
 use super::with_each_kubectl;
 use crate::busybox::IMAGE;
 use crate::cluster::{Cluster, Options};
-use crate::kubectl::{Kubectl, newest};
+use crate::kubectl::{Kubectl, newest, tools};
 use crate::run::wait_for;
 use serde_json::Value;
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn other_workloads_roll_out_too() {
             let manifest = format!(
                 "{{apiVersion: apps/v1, kind: {kind}, metadata: {{name: it}}, spec: {{{more}selector: {{matchLabels: {{app: {name}}}}},
                   template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{terminationGracePeriodSeconds: 1, containers: [
-                    {{name: main, image: '{IMAGE}', command: [sleep, '1000']}}]}}}}}}}}"
+                    {{name: main, image: '{IMAGE}', command: [sh, -c, 'trap exit TERM; sleep 1000 & wait']}}]}}}}}}}}"
             );
             kubectl.feed("create", &manifest).ok();
             kubectl.ok(&format!("rollout status {name}/it --timeout=60s"));
@@ -134,38 +134,83 @@ fn other_workloads_roll_out_too() {
     });
 }
 
-/// On a cluster of its own: nobody else's pods are driven out.
+/// On a cluster of its own: nobody else's pods are driven out. One version after the other, as there is one node.
 #[test]
 fn nodes_are_cordoned_drained_and_tainted() {
     let cluster = Cluster::prepare(Options { name: "drain", ..Options::default() });
     crate::busybox::import(&cluster, IMAGE);
     cluster.spawn();
     cluster.wait_ready();
-    let kubectl = cluster.kubectl(newest(), "default");
-    let node = kubectl.ok("get nodes -o name").trim().trim_start_matches("node/").to_string();
+    for tool in [&tools()[0], newest()] {
+        let kubectl = cluster.kubectl(tool, &format!("drain-1-{}", tool.minor));
+        kubectl.make_namespace();
+        let node = kubectl.ok("get nodes -o name").trim().trim_start_matches("node/").to_string();
+        drained(&kubectl, &node);
+        tainted(&kubectl, &node);
+        kubectl.drop_namespace();
+    }
+}
+
+/// A pod of the busybox, as part of a manifest.
+fn sleeper(more: &str) -> String {
+    format!(
+        "{{terminationGracePeriodSeconds: 1, {more} containers: [{{name: main, image: '{IMAGE}', imagePullPolicy: IfNotPresent,
+          command: [sh, -c, 'trap exit TERM; sleep 1000 & wait']}}]}}"
+    )
+}
+
+/// A budget, a daemon, a pod of nobody and one with data of its own: each holds a drain up until it is told not to mind.
+fn drained(kubectl: &Kubectl, node: &str) {
     kubectl.ok(&format!("create deployment web --image={KUBIA} --replicas=2"));
+    let daemon = format!(
+        "{{apiVersion: apps/v1, kind: DaemonSet, metadata: {{name: log}}, spec: {{selector: {{matchLabels: {{app: log}}}},
+          template: {{metadata: {{labels: {{app: log}}}}, spec: {}}}}}}}",
+        sleeper("")
+    );
+    kubectl.feed("create", &daemon).ok();
+    let data = sleeper("volumes: [{name: data, emptyDir: {}}],");
+    kubectl.feed("create", &format!("{{apiVersion: v1, kind: Pod, metadata: {{name: alone}}, spec: {data}}}")).ok();
     kubectl.ok("rollout status deployment/web --timeout=60s");
+    kubectl.ok("rollout status daemonset/log --timeout=60s");
+    kubectl.ok("wait --for=condition=Ready pod/alone --timeout=60s");
     kubectl.ok_words(&["create", "poddisruptionbudget", "web", "--selector=app=web", "--min-available=2"]);
     wait_for("the budget is counted", SOON, || (kubectl.json("get pdb web")["status"]["currentHealthy"] == 2).then_some(()));
 
     let said = kubectl.ok(&format!("cordon {node}"));
     assert_eq!(said.trim(), format!("node/{node} cordoned"));
     assert!(kubectl.ok("get nodes").contains("Ready,SchedulingDisabled"));
-    let refused = kubectl.run(&format!("drain {node} --timeout=3s")).refused();
+    let namespace = &kubectl.namespace;
+    let refused = kubectl.run(&format!("drain {node}")).refused();
+    for word in [
+        format!("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {namespace}/log-"),
+        format!("cannot delete Pods with local storage (use --delete-emptydir-data to override): {namespace}/alone"),
+    ] {
+        assert!(refused.contains(&word), "no {word} in {refused}");
+    }
+    let refused = kubectl.run(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data")).refused();
+    assert!(refused.contains("that declare no controller (use --force to override)"), "{refused}");
+    let refused = kubectl.run(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=2s")).refused();
     assert!(refused.contains("Cannot evict pod as it would violate the pod's disruption budget."), "{refused}");
     kubectl.ok("delete pdb web");
-    assert!(kubectl.ok(&format!("drain {node} --timeout=60s")).contains(&format!("node/{node} drained")));
+    let said = kubectl.ok(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=60s"));
+    assert!(said.contains(&format!("node/{node} drained")), "{said}");
     wait_for("the new pods wait", SOON, || {
-        let list = pods(&kubectl);
+        let list = pods(kubectl);
         (list.len() == 2 && list.iter().all(|p| p["status"]["phase"] == "Pending")).then_some(())
     });
+    assert_eq!(kubectl.json("get pods -l app=log")["items"][0]["status"]["phase"], "Running", "daemons stay");
+    assert!(kubectl.run("get pod alone").refused().contains("NotFound"));
     assert_eq!(kubectl.ok(&format!("uncordon {node}")).trim(), format!("node/{node} uncordoned"));
     kubectl.ok("rollout status deployment/web --timeout=60s");
+}
 
+fn tainted(kubectl: &Kubectl, node: &str) {
     assert_eq!(kubectl.ok(&format!("taint nodes {node} dedicated=x:NoExecute")).trim(), format!("node/{node} tainted"));
-    wait_for("no pod stays", SOON, || pods(&kubectl).iter().all(|p| p["status"]["phase"] == "Pending").then_some(()));
+    wait_for("no pod stays", SOON, || pods(kubectl).iter().all(|p| p["status"]["phase"] == "Pending").then_some(()));
     let events = kubectl.ok("get events");
     assert!(events.contains("TaintManagerEviction"), "{events}");
+    let refused = kubectl.run(&format!("taint nodes {node} dedicated=y:NoExecute")).refused();
+    assert!(refused.contains("already has dedicated taint(s) with same effect(s) and --overwrite is false"), "{refused}");
     assert_eq!(kubectl.ok(&format!("taint nodes {node} dedicated-")).trim(), format!("node/{node} untainted"));
     kubectl.ok("rollout status deployment/web --timeout=60s");
     kubectl.ok("delete deployment web --cascade=foreground --timeout=60s");
