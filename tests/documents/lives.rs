@@ -64,10 +64,11 @@ fn probes_by_command_and_by_connection() {
     endpoints(&mut place, false);
     place.until("it is asked", "v1", "pods/probed", |p| container(p)["started"] == true);
     assert!(!ready(&place.get("v1", "pods/probed")));
-    place.kubectl.ok("exec probed -- busybox httpd -p 9000 -h /data");
+    place.kubectl.ok("exec probed -- busybox ln -s /bin/busybox /tmp/httpd");
+    place.kubectl.ok("exec probed -- /tmp/httpd -p 9000 -h /data");
     place.until("it listens", "v1", "pods/probed", ready);
     endpoints(&mut place, true);
-    place.kubectl.ok("exec probed -- busybox killall busybox");
+    place.kubectl.ok("exec probed -- busybox killall httpd");
     place.until("it listens no more", "v1", "pods/probed", |p| !ready(p));
     endpoints(&mut place, false);
     assert_eq!(restarts(&place.get("v1", "pods/probed")), 0, "readiness does not restart");

@@ -132,7 +132,9 @@ fn what_the_containers_of_a_pod_share() {
     clash["metadata"]["name"] = "clash".into();
     clash["spec"]["containers"] = json!([web("a"), web("b")]);
     place.create("v1", "pods", &clash);
-    let state = |p: &Value| [&p["status"]["containerStatuses"][0], &p["status"]["containerStatuses"][1]].map(|c| c["restartCount"] != 0);
+    let state = |p: &Value| {
+        [&p["status"]["containerStatuses"][0], &p["status"]["containerStatuses"][1]].map(|c| c["restartCount"].as_i64() > Some(0))
+    };
     let pod = place.until("one of them cannot listen", "v1", "pods/clash", |p| state(p).contains(&true));
     let loser = if state(&pod)[0] { "a" } else { "b" };
     let why = wait_for("its last words", SOON, || {

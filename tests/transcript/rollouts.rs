@@ -4,7 +4,7 @@ use super::with_each_kubectl;
 use crate::busybox::IMAGE;
 use crate::cluster::{Cluster, Options};
 use crate::kubectl::{Kubectl, newest, tools};
-use crate::run::wait_for;
+use crate::run::{wait, wait_for};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -188,12 +188,8 @@ fn drained(kubectl: &Kubectl, node: &str) {
         assert!(refused.contains(&word), "no {word} in {refused}");
     }
     let refused = kubectl.run(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data")).refused();
-    assert!(refused.contains("that declare no controller (use --force to override)"), "{refused}");
-    let refused = kubectl.run(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=2s")).refused();
-    assert!(refused.contains("Cannot evict pod as it would violate the pod's disruption budget."), "{refused}");
-    kubectl.ok("delete pdb web");
-    let said = kubectl.ok(&format!("drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=60s"));
-    assert!(said.contains(&format!("node/{node} drained")), "{said}");
+    assert!(refused.contains("declare no controller (use --force to override)"), "{refused}");
+    drained_after_all(kubectl, node);
     wait_for("the new pods wait", SOON, || {
         let list = pods(kubectl);
         (list.len() == 2 && list.iter().all(|p| p["status"]["phase"] == "Pending")).then_some(())
@@ -202,6 +198,19 @@ fn drained(kubectl: &Kubectl, node: &str) {
     assert!(kubectl.run("get pod alone").refused().contains("NotFound"));
     assert_eq!(kubectl.ok(&format!("uncordon {node}")).trim(), format!("node/{node} uncordoned"));
     kubectl.ok("rollout status deployment/web --timeout=60s");
+}
+
+/// The budget holds it up for as long as there is one.
+fn drained_after_all(kubectl: &Kubectl, node: &str) {
+    let said = kubectl.cluster.scratch().join("drain.txt");
+    let log = std::fs::File::create(&said).expect("a file");
+    let mut command = kubectl.command(&["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s"]);
+    let mut child = command.stdout(log.try_clone().expect("a second handle")).stderr(log).spawn().expect("kubectl starts");
+    let told = |words: &str| std::fs::read_to_string(&said).unwrap_or_default().contains(words);
+    wait_for("the budget holds it up", SOON, || told("Cannot evict pod as it would violate the pod's disruption budget.").then_some(()));
+    kubectl.ok("delete pdb web");
+    let end = wait(&mut child, SOON);
+    assert!(end.is_some_and(|e| e.success()) && told(&format!("node/{node} drained")), "{:?}", std::fs::read_to_string(&said));
 }
 
 fn tainted(kubectl: &Kubectl, node: &str) {
