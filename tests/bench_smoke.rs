@@ -70,7 +70,7 @@ fn simulated_nodes_say_what_they_are() {
     let mut command = Command::new(IMPRESARIO);
     command.args(["simulate", "--nodes", "3", "--profile", "typical"]);
     fleet(&cluster, &mut command);
-    let mut process = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let _fleet = Fleet(command.stdout(std::process::Stdio::null()).spawn().expect("it starts"));
     let kubectl = cluster.kubectl(newest(), "default");
     kubectl.run("run one --image=anything").ok();
     kubectl.run("wait --for=condition=Ready pod/one --timeout=60s").ok();
@@ -80,8 +80,16 @@ fn simulated_nodes_say_what_they_are() {
     let refused = kubectl.run("exec one -- true").refused();
     assert!(refused.contains("is simulated: it starts no containers and cannot execute commands"), "{refused}");
     kubectl.run("delete pod one --timeout=60s").ok();
-    process.kill().expect("it runs");
-    process.wait().expect("it ends");
+}
+
+/// Simulated nodes, which end with the value, however the test ends.
+struct Fleet(std::process::Child);
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a measurement against the shared cluster and gives its figures.

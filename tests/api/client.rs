@@ -126,6 +126,24 @@ impl Client {
         self.send("PUT", path, &[("content-type", "application/json")], body.to_string()).await
     }
 
+    /// Reads, changes and replaces an object, anew when somebody else, a controller mostly, has come in between.
+    #[track_caller]
+    pub fn change<'a>(&'a self, path: &'a str, change: impl Fn(&mut Value) + 'a) -> impl Future<Output = Value> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            for _ in 0..20 {
+                let mut object = self.get(path).await.ok();
+                change(&mut object);
+                let answer = self.put(path, &object).await;
+                if answer.status != 409 {
+                    assert_eq!(answer.status, 200, "{caller}: {}", answer.text());
+                    return answer.json();
+                }
+            }
+            panic!("{caller}: twenty conflicts in a row at {path}");
+        }
+    }
+
     /// `how`: `json`, `merge` or `strategic-merge`.
     pub async fn patch(&self, path: &str, how: &str, body: &Value) -> Answer {
         self.send("PATCH", path, &[("content-type", &format!("application/{how}-patch+json"))], body.to_string()).await

@@ -100,10 +100,12 @@ async fn every_version_shows_every_object() {
     assert_eq!(api.get(&format!("{}/old", path("v1"))).await.ok()["hostPort"], "localhost:81");
 
     // The stored version changes; what lies there is of both, and a list asks once for those that need it.
-    let held = api.get(&format!("{DEFINITIONS}/{NAME}")).await.ok();
-    let mut next = definition("v2", &webhook);
-    next["metadata"]["resourceVersion"] = held["metadata"]["resourceVersion"].clone();
-    api.put(&format!("{DEFINITIONS}/{NAME}"), &next).await.ok();
+    api.change(&format!("{DEFINITIONS}/{NAME}"), |held| {
+        let mut next = definition("v2", &webhook);
+        next["metadata"]["resourceVersion"] = held["metadata"]["resourceVersion"].clone();
+        *held = next;
+    })
+    .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     served(&api).await;
     api.post(&path("v2"), &tab("newest", "v2", json!({ "host": "h", "port": "1" }))).await.ok();

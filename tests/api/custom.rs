@@ -125,14 +125,15 @@ async fn versions_share_their_objects_and_defaults_reach_what_is_stored() {
     let old = json!({ "apiVersion": "test2.example.com/v1", "kind": "Gear", "metadata": { "name": "old" }, "spec": { "size": 1 } });
     api.post(&gears("v1"), &old).await.ok();
     // A second version becomes the one that is stored, and its schema has one more default.
-    let crd = api.get(&format!("{DEFINITIONS}/{name}")).await.ok();
-    let mut next = crd.clone();
     let mut second = crd["spec"]["versions"][0].clone();
     second["name"] = "v2".into();
     second["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["teeth"] = json!({ "type": "integer", "default": 12 });
-    next["spec"]["versions"][0]["storage"] = false.into();
-    next["spec"]["versions"].as_array_mut().expect("versions").push(second);
-    let next = api.put(&format!("{DEFINITIONS}/{name}"), &next).await.ok();
+    let path = format!("{DEFINITIONS}/{name}");
+    let change = |next: &mut Value| {
+        next["spec"]["versions"][0]["storage"] = false.into();
+        next["spec"]["versions"].as_array_mut().expect("versions").push(second.clone());
+    };
+    let next = api.change(&path, change).await;
     assert_eq!(next["status"]["storedVersions"], json!(["v1", "v2"]));
     let begun = Instant::now();
     while api.get(&gears("v2")).await.status != 200 {

@@ -40,9 +40,7 @@ async fn one_object_under_two_versions() {
         assert_eq!(patched.header("warning"), OLD_SET, "{}", patched.text());
         assert_eq!(patched.ok()["metadata"]["annotations"]["by"], how);
     }
-    let mut whole = place.api.get(&format!("{old}/a")).await.ok();
-    whole["spec"]["minReadySeconds"] = 5.into();
-    place.api.put(&format!("{old}/a"), &whole).await.ok();
+    place.api.change(&format!("{old}/a"), |whole| whole["spec"]["minReadySeconds"] = 5.into()).await;
     assert_eq!(place.api.get(&format!("{today}/a")).await.ok()["spec"]["minReadySeconds"], 5);
     // What was read before is a conflict, whichever version it came by.
     place.api.put(&format!("{today}/a"), &stored).await.refused(409, "Conflict");

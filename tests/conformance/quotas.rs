@@ -253,10 +253,9 @@ async fn the_status_of_a_quota() {
     limited.quota("rq", json!({ "cpu": "500m", "memory": "500Mi" }), Value::Null).await;
     let api = &limited.place.api;
     let (path, status) = (limited.path("rq"), format!("{}/status", limited.path("rq")));
-    let mut next = api.get(&status).await.ok();
-    next["status"]["hard"] = json!({ "cpu": "750m", "memory": "750Mi" });
-    let updated = api.put(&status, &next).await.ok();
-    assert_eq!((&updated["status"]["hard"], &updated["spec"]["hard"]["cpu"]), (&next["status"]["hard"], &json!("500m")));
+    let more = json!({ "cpu": "750m", "memory": "750Mi" });
+    let updated = api.change(&status, |quota| quota["status"]["hard"] = more.clone()).await;
+    assert_eq!((&updated["status"]["hard"], &updated["spec"]["hard"]["cpu"]), (&more, &json!("500m")));
     // The controller brings it back to what the spec says.
     let same = async |cpu: &str| {
         until("status and spec agree", async || {

@@ -44,10 +44,11 @@ fn jobs_keep_their_pods_and_their_status() {
     place.create(BATCH, "jobs", &job("later", "true", &json!({"suspend": true})));
     place.until("it is suspended", BATCH, "jobs/later", |j| holds(j, "Suspended").is_some());
     place.patch(BATCH, "jobs/later", &json!({"metadata": {"labels": {"patched": "yes"}}}));
-    let mut held = place.get(BATCH, "jobs/later");
-    held["metadata"]["annotations"] = json!({"updated": "true"});
-    held["spec"]["suspend"] = false.into();
-    assert_eq!(place.put(BATCH, "jobs/later", &held)["metadata"]["annotations"]["updated"], "true");
+    let resumed = place.change(BATCH, "jobs/later", |job| {
+        job["metadata"]["annotations"] = json!({"updated": "true"});
+        job["spec"]["suspend"] = false.into();
+    });
+    assert_eq!(resumed["metadata"]["annotations"]["updated"], "true");
     place.until("it is done", BATCH, "jobs/later", done);
     place.collection(BATCH, "jobs", &job("x", "true", &json!({"suspend": true})));
 }
@@ -192,13 +193,12 @@ impl Place {
     fn change_cron(&mut self) {
         let status = json!({"status": {"lastSuccessfulTime": "2026-01-01T00:00:00Z"}});
         assert_eq!(self.patch(BATCH, "cronjobs/asleep/status", &status)["status"]["lastSuccessfulTime"], "2026-01-01T00:00:00Z");
-        let mut held = self.get(BATCH, "cronjobs/asleep/status");
-        held["status"]["lastSuccessfulTime"] = "2026-02-01T00:00:00Z".into();
-        assert_eq!(self.put(BATCH, "cronjobs/asleep/status", &held)["status"]["lastSuccessfulTime"], "2026-02-01T00:00:00Z");
+        let later =
+            self.change(BATCH, "cronjobs/asleep/status", |cron| cron["status"]["lastSuccessfulTime"] = "2026-02-01T00:00:00Z".into());
+        assert_eq!(later["status"]["lastSuccessfulTime"], "2026-02-01T00:00:00Z");
         self.patch(BATCH, "cronjobs/asleep", &json!({"metadata": {"annotations": {"patched": "true"}}}));
-        let mut held = self.get(BATCH, "cronjobs/asleep");
-        held["metadata"]["annotations"]["updated"] = "true".into();
-        assert_eq!(self.put(BATCH, "cronjobs/asleep", &held)["metadata"]["annotations"]["updated"], "true");
+        let updated = self.change(BATCH, "cronjobs/asleep", |cron| cron["metadata"]["annotations"]["updated"] = "true".into());
+        assert_eq!(updated["metadata"]["annotations"]["updated"], "true");
         for name in ["allow", "forbid", "replace", "asleep"] {
             self.delete(BATCH, &format!("cronjobs/{name}"));
         }

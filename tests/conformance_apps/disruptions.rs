@@ -14,9 +14,7 @@ fn budgets_are_made_changed_listed_and_told() {
     place.create(POLICY, BUDGETS, &budget("b", 1));
     let path = &format!("{BUDGETS}/b");
     place.until("it is counted", POLICY, path, |b| b["status"]["observedGeneration"] == 1);
-    let mut held = place.get(POLICY, path);
-    held["spec"]["minAvailable"] = 2.into();
-    place.put(POLICY, path, &held);
+    place.change(POLICY, path, |budget| budget["spec"]["minAvailable"] = 2.into());
     place.patch(POLICY, path, &json!({"spec": {"minAvailable": "50%"}}));
     place.until("the change is seen", POLICY, path, |b| b["status"]["observedGeneration"] == 3);
     place.create("apps/v1", "replicasets", &workload("web", 2, &sleeper("web")));

@@ -59,9 +59,16 @@ impl Place {
         expect(&answer, 200)
     }
 
+    /// Reads, changes and replaces an object, anew when its controller has come in between.
     #[track_caller]
-    pub fn put(&mut self, group: &str, rest: &str, object: &Value) -> Value {
-        let answer = self.client.put(&self.path(group, rest), object).expect("an answer");
+    fn change(&mut self, group: &str, rest: &str, change: impl Fn(&mut Value)) -> Value {
+        let path = self.path(group, rest);
+        let client = &mut self.client;
+        let answer = wait_for("no controller is in between", SOON, || {
+            let mut object = client.get(&path).ok()?.json();
+            change(&mut object);
+            client.put(&path, &object).ok().filter(|answer| answer.status != 409)
+        });
         expect(&answer, 200)
     }
 
