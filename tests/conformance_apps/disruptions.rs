@@ -40,6 +40,7 @@ fn an_eviction_waits_for_its_budget() {
     let path = place.path("v1", &format!("pods/{victim}/eviction"));
     let refused = place.client.post(&path, &eviction).expect("an answer");
     assert_eq!(refused.status, 429, "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), None, "clients would ask again in silence");
     assert_eq!(refused.json()["details"]["causes"][0]["reason"], "DisruptionBudget");
     place.patch(POLICY, &format!("{BUDGETS}/b"), &json!({"spec": {"minAvailable": 2}}));
     let client = &mut place.client;

@@ -337,13 +337,14 @@ fn watch_response(stream: WatchStream, stop: CancellationToken, record: Option<R
 /// An error as a `Status` body; protobuf for clients that take nothing else.
 pub fn error_response(error: &ApiError, accept: &str) -> HttpResponse {
     let mut response = builder(error.code);
-    if let Some(details) = &error.details
-        && details.retry_after_seconds > 0
-    {
-        response.insert_header((header::RETRY_AFTER, details.retry_after_seconds.to_string()));
-    }
-    if error.code == 429 {
-        response.insert_header((header::RETRY_AFTER, "1"));
+    // Clients ask again by themselves, before anybody hears of it, when they are told after how long: right under load, wrong where
+    // somebody has decided, as a disruption budget does.
+    let pause = match &error.details {
+        Some(details) => details.retry_after_seconds,
+        None => u32::from(error.code == 429),
+    };
+    if pause > 0 {
+        response.insert_header((header::RETRY_AFTER, pause.to_string()));
     }
     response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
     let status = error.to_status();
