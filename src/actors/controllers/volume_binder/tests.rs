@@ -1,0 +1,1 @@
+//! Tables of decisions are in here; whatever state, see the convergence tests.
