@@ -15,6 +15,7 @@ mod adopt;
 mod agent;
 mod agent_tasks;
 mod attach;
+mod claims;
 mod conditions;
 mod control_plane;
 mod env;

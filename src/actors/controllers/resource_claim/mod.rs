@@ -107,7 +107,9 @@ impl Controller for ResourceClaims {
             "pods" => out.push(Key::of("pods", &entry.key)),
             TEMPLATES if !change.deleted => {
                 let pods = world.list("pods", Some(&entry.key.namespace));
-                let named = |pod: &Entry| list(&pod.parse()["spec"]["resourceClaims"]).iter().any(|c| c["resourceClaimTemplateName"] == *entry.key.name);
+                let named = |pod: &Entry| {
+                    list(&pod.parse()["spec"]["resourceClaims"]).iter().any(|c| c["resourceClaimTemplateName"] == *entry.key.name)
+                };
                 out.extend(pods.iter().filter(|pod| claims_devices(pod) && named(pod)).map(|pod| Key::of("pods", &pod.key)));
             }
             CLAIMS => {

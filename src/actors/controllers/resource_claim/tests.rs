@@ -6,7 +6,8 @@ use serde_json::json;
 
 fn pod(name: &str) -> Value {
     let mut pod = mk_pod(name, json!({}));
-    pod["spec"]["resourceClaims"] = json!([{"name": "gpu", "resourceClaimTemplateName": "big"}, {"name": "shared", "resourceClaimName": "one"}]);
+    pod["spec"]["resourceClaims"] =
+        json!([{"name": "gpu", "resourceClaimTemplateName": "big"}, {"name": "shared", "resourceClaimName": "one"}]);
     pod
 }
 
@@ -34,7 +35,10 @@ fn a_pod_gets_a_claim_from_its_template() {
     assert!(claim.key.name.starts_with("p-gpu-"), "{}", claim.key);
     let object = claim.parse();
     assert_eq!((claim.meta.label("a"), &object["metadata"]["annotations"]["c"]), (Some("b"), &"d".into()));
-    assert_eq!((&object["metadata"]["annotations"][FOR_ENTRY], &object["spec"]["devices"]["requests"][0]["name"]), (&"gpu".into(), &"r".into()));
+    assert_eq!(
+        (&object["metadata"]["annotations"][FOR_ENTRY], &object["spec"]["devices"]["requests"][0]["name"]),
+        (&"gpu".into(), &"r".into())
+    );
     let said = model.get("pods", &key("p")).expect("the pod").parse()["status"]["resourceClaimStatuses"].clone();
     assert_eq!(said, json!([{"name": "gpu", "resourceClaimName": &*claim.key.name}]));
     // One that vanishes is made anew, and found again when the pod's status was lost.

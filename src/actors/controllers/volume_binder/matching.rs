@@ -53,9 +53,9 @@ pub fn choose(claim: &Claim, delayed: bool, index: &Index, world: &dyn World) ->
     // What is remembered may be a moment old: what is chosen is read, and left aside when it is not free any more.
     let mut taken: BTreeSet<Arc<str>> = BTreeSet::new();
     loop {
-        let free = index.free(facts.class_name(), facts.request).filter(|(name, v)| {
-            !taken.contains(*name) && !index.is_promised(name, key) && may_suit(facts, v) && selected(name)
-        });
+        let free = index
+            .free(facts.class_name(), facts.request)
+            .filter(|(name, v)| !taken.contains(*name) && !index.is_promised(name, key) && may_suit(facts, v) && selected(name));
         let (name, _) = free.min_by_key(|(name, v)| (v.modes.count(), v.capacity, (*name).clone()))?;
         match read(name).filter(|v| may_suit(facts, &v.facts)) {
             Some(volume) => return Some(volume),

@@ -54,8 +54,7 @@ impl VolumeBinder {
         let claims = before.iter().chain(&facts).filter_map(|f| f.claim.as_ref());
         out.extend(claims.map(|(claim, _)| Key::of(CLAIMS, claim)));
         let wanted = |claim: &ClaimFacts| {
-            *claim.volume == **name
-                || (claim.volume.is_empty() && facts.as_ref().is_some_and(|volume| matching::may_suit(claim, volume)))
+            *claim.volume == **name || (claim.volume.is_empty() && facts.as_ref().is_some_and(|volume| matching::may_suit(claim, volume)))
         };
         out.extend(index.waiting(wanted).map(|key| Key::of(CLAIMS, key)));
     }

@@ -38,12 +38,12 @@ fn phase(volume: &Volume, phase: &str) -> Plan {
 /// The claim will never get the volume that is kept for it.
 fn mismatch(volume: &Volume, claim: &Claim) -> Plan {
     let (volume, claim) = (&volume.entry, &claim.entry);
-    let of_volume = format!("Cannot bind PersistentVolume to requested PersistentVolumeClaim {:?} due to incompatible volumeMode.", claim.key.name);
-    let of_claim = format!("Cannot bind PersistentVolume {:?} to requested PersistentVolumeClaim due to incompatible volumeMode.", volume.key.name);
-    let actions = vec![
-        about_volume(volume, "Warning", "VolumeMismatch", of_volume),
-        about_claim(claim, "Warning", "VolumeMismatch", of_claim),
-    ];
+    let of_volume =
+        format!("Cannot bind PersistentVolume to requested PersistentVolumeClaim {:?} due to incompatible volumeMode.", claim.key.name);
+    let of_claim =
+        format!("Cannot bind PersistentVolume {:?} to requested PersistentVolumeClaim due to incompatible volumeMode.", volume.key.name);
+    let actions =
+        vec![about_volume(volume, "Warning", "VolumeMismatch", of_volume), about_claim(claim, "Warning", "VolumeMismatch", of_claim)];
     Plan { actions, ..Plan::quiet() }
 }
 
@@ -83,7 +83,9 @@ fn deleter(volume: &Volume) -> Result<(), String> {
         return Ok(());
     }
     match volume.object["spec"]["hostPath"]["path"].as_str() {
-        Some(path) if !path.starts_with(SCRATCH) => Err(format!("host_path deleter only supports {SCRATCH}.+ but received provided {path}")),
+        Some(path) if !path.starts_with(SCRATCH) => {
+            Err(format!("host_path deleter only supports {SCRATCH}.+ but received provided {path}"))
+        }
         _ => Err(format!("error getting deleter volume plugin for volume {:?}: no deletable volume plugin matched", volume.entry.key.name)),
     }
 }
