@@ -75,7 +75,7 @@ impl Scene {
         let mut last = Value::Null;
         let object = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_for(&format!("{what} is {phase}"), SOON, || {
-                last = self.kubectl.json(&format!("get {what}"));
+                last = serde_json::from_str(&self.kubectl.run(&format!("get {what} -o json")).stdout).unwrap_or_default();
                 (last["status"]["phase"] == phase).then(|| last.clone())
             })
         }));
