@@ -1,4 +1,5 @@
-//! Claims and volumes with real containers: on a node's directories, chosen at once or by the scheduler, of pods and of sets.
+//! Claims and volumes with real containers: on a node's directories, chosen at once or by the scheduler, of pods and of sets; and
+//! claims on devices, which no driver prepares here.
 use crate::busybox::IMAGE;
 use crate::cluster::shared;
 use crate::kubectl::{Kubectl, newest};
@@ -273,4 +274,33 @@ fn the_life_of_a_volume_and_its_claim() {
     assert_eq!(columns(&scene.kubectl.ok(&format!("get {volume} --no-headers")))[4], "Terminating");
     scene.kubectl.ok("delete pvc c");
     wait_for("the volume is gone", SOON, || (scene.kubectl.run(&format!("get {volume}")).code != Some(0)).then_some(()));
+}
+
+#[test]
+fn a_device_without_its_driver() {
+    let scene = Scene::new("device");
+    let name = &scene.class;
+    let selector = json!({"cel": {"expression": format!("device.driver == '{name}.example.com'")}});
+    scene.create(
+        &json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": name}, "spec": {"selectors": [selector]}}),
+    );
+    scene.create(&json!({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": name}, "spec": {
+        "driver": format!("{name}.example.com"), "allNodes": true, "devices": [{"name": "a"}],
+        "pool": {"name": name, "generation": 1, "resourceSliceCount": 1}}}));
+    let requests = json!([{"name": "r", "exactly": {"deviceClassName": name}}]);
+    scene.create(&json!({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "one"}, "spec": {"devices": {"requests": requests}}}));
+    let mut pod = scene.pod("p", "true", json!({"emptyDir": {}}));
+    pod["spec"]["resourceClaims"] = json!([{"name": "d", "resourceClaimName": "one"}]);
+    pod["spec"]["containers"][0]["resources"] = json!({"claims": [{"name": "d"}]});
+    scene.create(&pod);
+    let why = scene.event("p", "FailedPrepareDynamicResources");
+    assert!(why.contains(&format!("DRA driver {name}.example.com is not registered")), "{why}");
+    assert_eq!(scene.kubectl.ok("get resourceclaim one -o jsonpath={.status.reservedFor[0].name}"), "p");
+    // With the pod its claim is given back, and can go.
+    scene.kubectl.ok("delete pod p --now");
+    wait_for("it is given back", SOON, || {
+        let claim = scene.kubectl.json("get resourceclaim one");
+        (claim["status"]["allocation"].is_null() && claim["metadata"]["finalizers"].is_null()).then_some(())
+    });
+    scene.kubectl.run(&format!("delete deviceclass,resourceslice {name}"));
 }

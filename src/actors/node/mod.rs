@@ -18,6 +18,7 @@ mod attach;
 mod claims;
 mod conditions;
 mod control_plane;
+mod devices;
 mod env;
 mod events;
 mod log_stream;
