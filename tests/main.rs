@@ -24,5 +24,6 @@ mod scheduling;
 mod tidy;
 mod transcript;
 mod two_nodes;
+mod volumes;
 mod walk;
 mod watch_exactness;
