@@ -25,6 +25,7 @@ mod scheduling;
 mod tidy;
 mod transcript;
 mod two_nodes;
+mod volumes;
 mod walk;
 mod watch_exactness;
 

@@ -80,7 +80,7 @@ fn tab(name: &str, version: &str, fields: Value) -> Value {
 }
 
 /// Each version is selected from by its own fields.
-async fn chosen_by_fields_of_their_own(api: &Client) {
+async fn selections(api: &Client) {
     let selected = [("v1", "hostPort%3Dlocalhost:81", "old"), ("v2", "host%3Dexample.com,port%3D443", "new"), ("v2", "port!%3D443", "old")];
     for (version, selector, name) in selected {
         let chosen = format!("{}?fieldSelector={selector}", path(version));
@@ -122,7 +122,7 @@ async fn every_version_shows_every_object() {
     assert_eq!((&patched["host"], &patched["port"]), (&json!("localhost"), &json!("81")), "{patched}");
     assert_eq!(api.get(&format!("{}/old", path("v1"))).await.ok()["hostPort"], "localhost:81");
 
-    chosen_by_fields_of_their_own(&api).await;
+    selections(&api).await;
 
     // The stored version changes; what lies there is of both, and a list asks once for those that need it.
     api.change(&format!("{DEFINITIONS}/{NAME}"), |held| {
