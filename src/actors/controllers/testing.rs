@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-pub const SHELVES: [(&str, &str, &str, &str, bool); 18] = [
+pub const SHELVES: [(&str, &str, &str, &str, bool); 19] = [
     ("pods", "", "v1", "Pod", true),
     ("replicasets.apps", "apps", "v1", "ReplicaSet", true),
     ("replicationcontrollers", "", "v1", "ReplicationController", true),
@@ -31,6 +31,7 @@ pub const SHELVES: [(&str, &str, &str, &str, bool); 18] = [
     ("daemonsets.apps", "apps", "v1", "DaemonSet", true),
     ("controllerrevisions.apps", "apps", "v1", "ControllerRevision", true),
     ("persistentvolumeclaims", "", "v1", "PersistentVolumeClaim", true),
+    ("horizontalpodautoscalers.autoscaling", "autoscaling", "v2", "HorizontalPodAutoscaler", true),
     ("configmaps", "", "v1", "ConfigMap", true),
     ("serviceaccounts", "", "v1", "ServiceAccount", true),
     ("namespaces", "", "v1", "Namespace", false),
