@@ -124,7 +124,10 @@ impl HorizontalPodAutoscalers {
         pass.able(true, ("SucceededGetScale", "the HPA controller was able to get the target's current scale"));
         let steady = (self.clock)(now);
         let view = View { key, object: &object, target, world, now, behavior: Behavior::parse(&spec["behavior"]) };
-        self.states.entry(key.object.clone()).or_default().history.begin(view.target.replicas, steady);
+        let state = self.states.entry(key.object.clone()).or_default();
+        state.history.begin(view.target.replicas, steady);
+        // A write of the status may have been refused: what is known is told again.
+        pass.scaled_at(state.last_scale.as_deref());
         let decision = match self.decide(&view, &mut pass)? {
             Ok(decision) => decision,
             Err(metrics) => {
