@@ -44,14 +44,15 @@ pub(super) fn summary<'a>(
     meter: &mut Meter,
     now: Timestamp,
 ) -> Bytes {
-    let time = rfc3339_micro(now);
+    let at = now.as_millisecond();
+    // The counters go by milliseconds, and so must the time that is told with them.
+    let time = rfc3339_micro(Timestamp::from_millisecond(at).unwrap_or(now));
     let measured = |cpu: u64, memory: u64| {
         json!({
             "cpu": { "time": time, "usageCoreNanoSeconds": cpu },
             "memory": { "time": time, "workingSetBytes": memory, "usageBytes": memory },
         })
     };
-    let at = now.as_millisecond();
     let (mut milli_cores, mut memory_in_use) = (profile.cpus as f64 * IDLE.0 * 1000.0, IDLE.1);
     let mut shown: Vec<Value> = Vec::new();
     for (uid, pod) in pods {
