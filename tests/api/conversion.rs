@@ -41,9 +41,10 @@ fn convert(asked: &Asked, calls: &AtomicUsize, broken: &AtomicBool, sent: &Mutex
 }
 
 fn definition(storage: &str, webhook: &Extension) -> Value {
-    let version = |name: &str| {
+    let version = |name: &str, selectable: &[&str]| {
+        let selectable: Vec<Value> = selectable.iter().map(|field| json!({ "jsonPath": field })).collect();
         json!({
-            "name": name, "served": true, "storage": name == storage,
+            "name": name, "served": true, "storage": name == storage, "selectableFields": selectable,
             "schema": { "openAPIV3Schema": { "type": "object", "properties": {
                 "hostPort": { "type": "string" }, "host": { "type": "string" }, "port": { "type": "string" } } } },
         })
@@ -52,7 +53,7 @@ fn definition(storage: &str, webhook: &Extension) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": NAME },
         "spec": {
-            "group": "conv.example.com", "scope": "Namespaced", "names": { "plural": "tabs", "kind": "Tab" }, "versions": [version("v1"), version("v2")],
+            "group": "conv.example.com", "scope": "Namespaced", "names": { "plural": "tabs", "kind": "Tab" }, "versions": [version("v1", &[".hostPort"]), version("v2", &[".host", ".port"])],
             "conversion": { "strategy": "Webhook", "webhook": { "clientConfig": client, "conversionReviewVersions": ["v1"] } },
         },
     })
@@ -98,6 +99,26 @@ async fn every_version_shows_every_object() {
     let patched = api.patch(&format!("{}/old", path("v2")), "merge", &json!({ "port": "81" })).await.ok();
     assert_eq!((&patched["host"], &patched["port"]), (&json!("localhost"), &json!("81")), "{patched}");
     assert_eq!(api.get(&format!("{}/old", path("v1"))).await.ok()["hostPort"], "localhost:81");
+
+    // Each version is selected from by its own fields.
+    let selected = [("v1", "hostPort%3Dlocalhost:81", "old"), ("v2", "host%3Dexample.com,port%3D443", "new"), ("v2", "port!%3D443", "old")];
+    for (version, selector, name) in selected {
+        let chosen = format!("{}?fieldSelector={selector}", path(version));
+        let list = api.get(&chosen).await.ok();
+        assert_eq!(
+            list["items"].as_array().map(|l| l.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or_default()).collect()),
+            Some(vec![name])
+        );
+        let mut watch = api.watch(&format!("{chosen}&watch=1")).await;
+        assert_eq!(watch.line().await, format!("ADDED {name}"));
+    }
+    api.get(&format!("{}?fieldSelector=host%3Dx", path("v1"))).await.refused(400, "BadRequest");
+    let mut watch = api.watch(&format!("{}?watch=1&fieldSelector=host%3Dexample.com", path("v2"))).await;
+    assert_eq!(watch.line().await, "ADDED new");
+    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "elsewhere:443" })).await.ok();
+    assert_eq!(watch.line().await, "DELETED new");
+    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "example.com:443" })).await.ok();
+    assert_eq!(watch.line().await, "ADDED new");
 
     // The stored version changes; what lies there is of both, and a list asks once for those that need it.
     let held = api.get(&format!("{DEFINITIONS}/{NAME}")).await.ok();

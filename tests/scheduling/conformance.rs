@@ -70,7 +70,8 @@ fn limit_ranges_are_changed_and_deleted_by_collection() {
     }
     let listed = || scene.kubectl.ok("get limitranges --all-namespaces -l sched-limit-ranges=yes -o name").lines().count();
     assert_eq!(listed(), 2);
-    let patch = "{\"metadata\":{\"labels\":{\"patched\":\"yes\"}},\"spec\":{\"limits\":[{\"type\":\"Container\",\"max\":{\"cpu\":\"600m\"}}]}}";
+    let patch =
+        "{\"metadata\":{\"labels\":{\"patched\":\"yes\"}},\"spec\":{\"limits\":[{\"type\":\"Container\",\"max\":{\"cpu\":\"600m\"}}]}}";
     scene.kubectl.ok_words(&["patch", "limitrange", "range", "--type=strategic", "-p", patch]);
     let changed = scene.kubectl.json("get limitrange range");
     assert_eq!((&changed["metadata"]["labels"]["patched"], &changed["spec"]["limits"][0]["max"]["cpu"]), (&"yes".into(), &"600m".into()));

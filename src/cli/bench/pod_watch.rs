@@ -2,6 +2,7 @@
 use super::client::{Call, Client, ClientError};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde::Deserialize;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -44,39 +45,56 @@ pub(super) async fn pods(mut client: Client, namespace: &str) -> Result<mpsc::Re
     let list = client.call(Call::get(format!("{path}?limit=1"))).await?;
     let list: List = serde_json::from_slice(&list).map_err(|e| ClientError::Broken(e.to_string()))?;
     let from = format!("{path}?watch=1&resourceVersion={}&timeoutSeconds=3600", list.metadata.resource_version);
-    let told = |line: &[u8], at| read(line).map(|(pod, became)| Seen { pod, became, at });
+    let told = |line: &[u8], at: Instant| read(line).map(|(pod, became)| Seen { pod, became, at });
     follow(client, from, told).await
 }
 
-/// Starts a watch, and sends on what `told` makes of its lines and of the moment at which they were read.
+/// Starts a watch, and sends on what `told` makes of its lines and of the moment at which they were read. A watch that the server
+/// ends, as it does with one that cannot keep up, begins again with the state of then, so what is deleted meanwhile is not told.
 pub(super) async fn follow<T: Send + 'static>(
     mut client: Client,
     path: String,
-    told: impl Fn(&[u8], Instant) -> Option<T> + Send + 'static,
+    told: fn(&[u8], Instant) -> Option<T>,
 ) -> Result<mpsc::Receiver<T>, ClientError> {
-    let mut body = client.stream(Call::get(path)).await?;
+    let mut body = client.stream(Call::get(path.clone())).await?;
     let (seen, receiver) = mpsc::channel(QUEUE);
+    let (collection, parameters) = path.split_once('?').unwrap_or((&path, ""));
+    let kept: Vec<&str> = parameters.split('&').filter(|p| !p.starts_with("resourceVersion=")).collect();
+    let again = format!("{collection}?{}", kept.join("&"));
     tokio::spawn(async move {
         // The connection must live as long as its answer.
-        let _client = client;
-        let mut waiting = BytesMut::new();
-        while let Some(Ok(frame)) = body.frame().await {
-            let at = Instant::now();
-            let Ok(data) = frame.into_data() else { continue };
-            waiting.extend_from_slice(&data);
-            while let Some(end) = waiting.iter().position(|b| *b == b'\n') {
-                let line = waiting.split_to(end + 1);
-                let Some(told) = told(&line, at) else { continue };
-                if seen.send(told).await.is_err() {
-                    return;
-                }
-            }
-            if waiting.len() > LONGEST_LINE {
+        while read_to_end(body, told, &seen).await {
+            if client.connect().await.is_err() {
                 return;
+            }
+            match client.stream(Call::get(again.clone())).await {
+                Ok(next) => body = next,
+                Err(_) => return,
             }
         }
     });
     Ok(receiver)
+}
+
+/// Sends on what is told. False: nobody listens any more, or this is no watch.
+async fn read_to_end<T>(mut body: Incoming, told: fn(&[u8], Instant) -> Option<T>, seen: &mpsc::Sender<T>) -> bool {
+    let mut waiting = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        let at = Instant::now();
+        let Ok(data) = frame.into_data() else { continue };
+        waiting.extend_from_slice(&data);
+        while let Some(end) = waiting.iter().position(|b| *b == b'\n') {
+            let line = waiting.split_to(end + 1);
+            let Some(told) = told(&line, at) else { continue };
+            if seen.send(told).await.is_err() {
+                return false;
+            }
+        }
+        if waiting.len() > LONGEST_LINE {
+            return false;
+        }
+    }
+    !seen.is_closed()
 }
 
 #[derive(Deserialize)]

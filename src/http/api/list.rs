@@ -21,6 +21,9 @@ pub struct Selection {
     /// `spec.nodeName=x` of pods, by which watches are found, and most pods passed over.
     node: Option<Arc<str>>,
     pub filter: Option<Filter>,
+    /// What is selected by fields that objects may have only once a webhook has converted them; `filter` leaves them out.
+    /// See [`super::late`].
+    pub late: Option<Filter>,
 }
 
 impl Selection {
@@ -33,9 +36,12 @@ impl Selection {
         let name = if name.is_empty() { by_field } else { Some(name.to_string()) };
         let pods = kind.resource.group.is_empty() && kind.resource.plural == "pods";
         let node = fields.exact("spec.nodeName").filter(|node| pods && !node.is_empty()).map(Into::into);
+        let asks = kind.reading().is_some_and(|reading| reading.asks());
+        let (fields, later) = fields.partition(|path| !asks || path.starts_with("metadata."));
+        let late = (!later.is_everything()).then(|| filter_of(kind.clone(), LabelSelector::default(), later));
         let filter = (!labels.is_everything() || !fields.is_everything()).then(|| filter_of(kind.clone(), labels, fields));
         let namespace = (!namespace.is_empty()).then(|| namespace.into());
-        Ok(Selection { namespace, name: name.map(Into::into), node, filter })
+        Ok(Selection { namespace, name: name.map(Into::into), node, filter, late })
     }
 
     /// What a watch of it is limited to, beside the filter.

@@ -4,6 +4,7 @@ mod connect;
 mod documents;
 mod eviction;
 mod gateway;
+mod late;
 mod list;
 mod metrics;
 mod options;

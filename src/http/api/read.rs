@@ -1,5 +1,6 @@
 //! `get` and `list`: on the HTTP thread, from the published snapshots; no actor is asked.
 use super::gateway::{Answer, ApiRequest, Gateway};
+use super::late;
 use super::list::{Continue, Selection};
 use super::options::{Query, invalid_options};
 use super::path::Target;
@@ -69,13 +70,13 @@ impl Gateway {
             Some(last) if more => Continue::after(revision, &last.key).encode(),
             _ => String::new(),
         };
-        let remaining = (more && selection.filter.is_none()).then(|| {
+        let remaining = (more && selection.filter.is_none() && selection.late.is_none()).then(|| {
             let total = selection.namespace.as_ref().map_or(snapshot.len(), |n| snapshot.namespace_len(n));
             remaining_after(&snapshot, &selection, total, entries.last())
         });
         let revision = revision.to_string();
         let meta = ListMeta { resource_version: &revision, continue_: &next, remaining };
-        let entries = shown(&served.kind, entries).await?;
+        let entries = late::selected(shown(&served.kind, entries).await?, &selection);
         render::list(&served.kind, &Page { entries: &entries, meta }, &request.accept, query)
     }
 

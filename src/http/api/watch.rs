@@ -1,15 +1,15 @@
 //! `watch`: events from the commit path to one client, serialised once and coalesced per connection.
 use super::gateway::{ApiRequest, Gateway};
+use super::late;
 use super::list::Selection;
 use super::options::{Query, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::shown;
 use crate::actors::kinds::{Kind, Served};
 use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::table::{Encoding, IncludeObject, Shape};
-use crate::storage::{Delivery, Entry, EventKind, Next, Shelves, Start, Subscription};
+use crate::storage::{Delivery, Entry, EventKind, Filter, Next, Shelves, Start, Subscription};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -45,6 +45,8 @@ pub struct WatchStream {
     include: IncludeObject,
     source: Source,
     initial: VecDeque<Arc<Entry>>,
+    /// Selects once objects are converted.
+    late: Option<Filter>,
     /// Taken from the subscription, not sent yet.
     taken: VecDeque<Delivery>,
     /// Events gather until then.
@@ -91,6 +93,7 @@ impl Gateway {
             include: render::include(query)?,
             source: Source::Ended,
             initial: VecDeque::new(),
+            late: selection.late.clone(),
             taken: VecDeque::new(),
             rest_until: None,
             form: shared_form(&served.kind, media.shape, protobuf),
@@ -180,8 +183,8 @@ impl WatchStream {
         let mut out = BytesMut::new();
         while out.len() < CHUNK && !self.initial.is_empty() {
             let batch: Vec<Arc<Entry>> = self.initial.drain(..self.initial.len().min(BATCH)).collect();
-            let events = batch.into_iter().map(|entry| (EventKind::Added, entry)).collect();
-            if !self.write_all(&mut out, events).await {
+            let events = late::arrivals(&self.kind, batch, self.late.as_ref()).await;
+            if !self.write_all(&mut out, events) {
                 self.initial.clear();
                 self.initial_end = None;
             }
@@ -258,9 +261,9 @@ impl WatchStream {
     async fn pass_on(&mut self, out: &mut BytesMut) {
         while out.len() < CHUNK && !self.taken.is_empty() {
             if self.kind.converts() {
-                let batch = self.taken.drain(..self.taken.len().min(BATCH));
-                let events = batch.map(|delivery| (delivery.kind, delivery.state())).collect();
-                if !self.write_all(out, events).await {
+                let batch: Vec<Delivery> = self.taken.drain(..self.taken.len().min(BATCH)).collect();
+                let events = late::events(&self.kind, batch, self.late.as_ref()).await;
+                if !self.write_all(out, events) {
                     self.taken.clear();
                 }
             } else if let Some(delivery) = self.taken.pop_front() {
@@ -270,11 +273,10 @@ impl WatchStream {
     }
 
     /// Writes events, as the kind shows their objects. False: that could not be told, the client hears why, and the watch ends.
-    async fn write_all(&mut self, out: &mut BytesMut, events: Vec<(EventKind, Arc<Entry>)>) -> bool {
-        let (kinds, entries): (Vec<EventKind>, Vec<Arc<Entry>>) = events.into_iter().unzip();
-        match shown(&self.kind, entries).await {
-            Ok(entries) => {
-                kinds.into_iter().zip(entries).for_each(|(kind, entry)| self.write(out, kind, &entry));
+    fn write_all(&mut self, out: &mut BytesMut, events: Result<Vec<(EventKind, Arc<Entry>)>, ApiError>) -> bool {
+        match events {
+            Ok(events) => {
+                events.into_iter().for_each(|(kind, entry)| self.write(out, kind, &entry));
                 true
             }
             Err(error) => {

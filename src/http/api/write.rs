@@ -1,5 +1,6 @@
 //! The verbs that change something: bodies are parsed here, on the HTTP thread, and sent to the kind's actor.
 use super::gateway::{Answer, ApiRequest, Call, Gateway};
+use super::late;
 use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
@@ -104,7 +105,10 @@ impl Gateway {
         let selection = Selection::parse(&served.kind, &target.namespace, "", query)?;
         let stored = &self.stored(served)?;
         let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
-        let (entries, _) = super::read::page(&snapshot, &selection, None, 0);
+        let (mut entries, _) = super::read::page(&snapshot, &selection, None, 0);
+        if selection.late.is_some() {
+            entries = late::selected(shown(&served.kind, entries).await?, &selection);
+        }
         // Several at a time, so that they share the disk's syncs.
         for some in entries.chunks(DELETIONS_AT_ONCE) {
             let deletions: Vec<_> =

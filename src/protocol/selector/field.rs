@@ -44,6 +44,12 @@ impl FieldSelector {
         &self.terms
     }
 
+    /// The terms about fields that the caller names, and those about all others.
+    pub fn partition(self, named: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (ours, others): (Vec<_>, Vec<_>) = self.terms.into_iter().partition(|term| named(&term.field));
+        (FieldSelector { terms: ours.into() }, FieldSelector { terms: others.into() })
+    }
+
     /// Fails on the first field that the kind can't be selected by.
     pub fn check_fields(&self, supported: &[&str]) -> Result<(), SelectorError> {
         match self.terms.iter().find(|t| !supported.contains(&&*t.field)) {

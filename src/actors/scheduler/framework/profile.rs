@@ -1,5 +1,5 @@
 //! A profile: the plugins that decide about the pods of one `schedulerName`, and at which points.
-use super::happening::Happening;
+use super::happening::{Happening, NODE};
 use super::registry::{Made, PLUGINS, make};
 use super::{Points, Rank, Shared};
 use crate::actors::scheduler::cluster::Cluster;
@@ -68,15 +68,19 @@ impl Profile {
         self.plugins.iter().enumerate().filter(move |(at, _)| set & (1 << at) != 0).map(|(_, slot)| slot)
     }
 
-    /// What could turn the refusal of these plugins into a yes.
+    /// What could turn the refusal of these plugins into a yes. No plugin refuses a pod where there are no nodes: it waits for one.
     pub fn interests(&self, rejected_by: u32) -> u32 {
+        if rejected_by == 0 {
+            return NODE;
+        }
         self.of(rejected_by).fold(0, |all, slot| all | slot.plugin.interests())
     }
 
     /// Whether something that happened can help a pod that these plugins refused.
     pub fn helps(&self, rejected_by: u32, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
         let mask = happening.mask();
-        self.of(rejected_by).any(|slot| slot.plugin.interests() & mask != 0 && slot.plugin.helps(pod, happening, cluster))
+        (rejected_by == 0 && mask & NODE != 0)
+            || self.of(rejected_by).any(|slot| slot.plugin.interests() & mask != 0 && slot.plugin.helps(pod, happening, cluster))
     }
 
     /// Upstream's usual profile.

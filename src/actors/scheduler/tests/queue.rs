@@ -2,6 +2,7 @@
 use super::fixture::{Stage, cpu, pod, term};
 use crate::actors::controllers::testing::mk_node;
 use crate::actors::scheduler::cluster::node::NodeDelta;
+use crate::actors::scheduler::decide::Outcome;
 use crate::actors::scheduler::framework::happening::Happening;
 use crate::actors::scheduler::framework::profile::Profile;
 use crate::actors::scheduler::queue::{Depths, Queue};
@@ -113,4 +114,19 @@ fn hints_of_the_plugins() {
     }
     let storage = Happening::Storage { shelf: "persistentvolumeclaims" };
     assert!(stage.helps("VolumeBinding", plain(), &storage) && !stage.helps("NodeResourcesFit", plain(), &storage));
+}
+
+#[test]
+fn a_pod_in_a_cluster_without_nodes_waits_for_the_first() {
+    let (mut stage, mut queue, t0) = (Stage::new(0), Queue::default(), Instant::now());
+    let profiles = [Profile::usual().unwrap()];
+    let info = Arc::new(stage.info(pod("early", json!({}), json!({}))));
+    queue.put(info.clone(), 0, &profiles, t0);
+    queue.take();
+    let Outcome::Unschedulable { rejected_by, .. } = stage.decision(&info).outcome else { panic!("there is a node") };
+    queue.refuse(info, rejected_by, &profiles, t0);
+    stage.node(mk_node("n0", "4", "8Gi", 10));
+    let came = Happening::Node { slot: 0, delta: NodeDelta { added: true, ..NodeDelta::default() } };
+    queue.wake(&[came], &stage.cluster, &profiles, t0 + Duration::from_secs(60));
+    assert_eq!(taken(&mut queue), Some("early".into()));
 }
