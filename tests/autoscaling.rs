@@ -75,7 +75,8 @@ fn busy_pods_are_seen_and_scaled() {
     until(&newest, "as many as may be", |hpa| hpa["status"]["desiredReplicas"] == 3);
     wait_for("the deployment follows", SOON, || (newest.json("get deployment web")["spec"]["replicas"] == 3).then_some(()));
     let described = oldest.ok("describe hpa web");
-    for words in ["ScalingActive", "ValidMetricFound", "SuccessfulRescale", "cpu resource utilization (percentage of request) above target"] {
+    for words in ["ScalingActive", "ValidMetricFound", "SuccessfulRescale", "cpu resource utilization (percentage of request) above target"]
+    {
         assert!(described.contains(words), "{words}: {described}");
     }
     newest.ok("rollout status deployment web --timeout=60s");
@@ -90,7 +91,11 @@ fn busy_pods_are_seen_and_scaled() {
     } } } });
     newest.ok_words(&["patch", "hpa", "web", "--type=merge", "-p", &slow.to_string()]);
     let first = until(&newest, "one goes", |hpa| hpa["status"]["desiredReplicas"].as_i64().is_some_and(|n| n < 3));
-    assert_eq!((&first["status"]["desiredReplicas"], condition(&first, "ScalingLimited")), (&json!(2), ("True", "ScaleDownLimit")), "{first:#}");
+    assert_eq!(
+        (&first["status"]["desiredReplicas"], condition(&first, "ScalingLimited")),
+        (&json!(2), ("True", "ScaleDownLimit")),
+        "{first:#}"
+    );
     until(&newest, "the other goes", |hpa| hpa["status"]["desiredReplicas"] == 1);
     let why = shared().impresario(&format!("why deploy/web -n {}", newest.namespace)).ok();
     assert!(why.contains("HorizontalPodAutoscaler autoscaling/web"), "{why}");

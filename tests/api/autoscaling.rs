@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const APISERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
-const GROUPS: [(&str, &str); 3] = [("external.metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2"), ("metrics.k8s.io", "v1beta1")];
+const GROUPS: [(&str, &str); 3] =
+    [("external.metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2"), ("metrics.k8s.io", "v1beta1")];
 const MERGE: &str = "merge";
 
 /// What the server of metrics was asked, and by whom.
@@ -25,7 +26,9 @@ fn answer(log: &Log, asked: &Asked) -> (u16, String) {
         }
         "/apis/metrics.k8s.io/v1beta1/nodes" => json!({ "kind": "NodeMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {},
             "items": [{ "metadata": { "name": "theirs" }, "timestamp": "2026-01-01T00:00:00Z", "window": "10s", "usage": { "cpu": "1", "memory": "1Gi" } }] }),
-        path if path.ends_with("/queue") => values(json!([{ "metricName": "queue", "value": "4" }, { "metricName": "queue", "value": "3" }])),
+        path if path.ends_with("/queue") => {
+            values(json!([{ "metricName": "queue", "value": "4" }, { "metricName": "queue", "value": "3" }]))
+        }
         path if path.ends_with("/services/front/rps") => values(json!([{ "describedObject": { "name": "front" }, "value": "500m" }])),
         _ => return (404, "{}".into()),
     };
@@ -123,7 +126,8 @@ async fn a_kind_of_ones_own_is_scaled_by_metrics_from_elsewhere() {
     change(json!({ "maxReplicas": 6 })).await;
     let series = "&LabelSelector{MatchLabels:map[string]string{q: a-b,},MatchExpressions:[]LabelSelectorRequirement{},}";
     let why = "unable to fetch metrics from external metrics API: the server could not find the requested resource (get queue.external.metrics.k8s.io)";
-    let unable = format!("the HPA was unable to compute the replica count: unable to get external metric {namespace}/queue/{series}: {why}");
+    let unable =
+        format!("the HPA was unable to compute the replica count: unable to get external metric {namespace}/queue/{series}: {why}");
     until(api, &path, "there are no such metrics", says("ScalingActive", "FailedGetExternalMetric", unable)).await;
 
     let log = Arc::new(Log::default());
@@ -162,6 +166,7 @@ async fn theirs_win(api: &Client) {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["versions"].as_array().map(Vec::len), Some(1), "{found:?}");
     let aggregated = api.get_as("/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList").await.ok();
-    let group = aggregated["items"].as_array().expect("items").iter().find(|g| g["metadata"]["name"] == "metrics.k8s.io").expect("the group");
+    let group =
+        aggregated["items"].as_array().expect("items").iter().find(|g| g["metadata"]["name"] == "metrics.k8s.io").expect("the group");
     assert_eq!(group["versions"][0]["resources"].as_array().map(Vec::len), Some(1), "{group}");
 }

@@ -64,15 +64,15 @@ impl Sample {
 
     /// What was used since an earlier look. A counter that went back began anew: what had it is left out until the next look.
     pub fn since(&self, earlier: &Sample) -> NodeUsage {
-        let pod = |(uid, containers): (&Box<str>, &Vec<(Box<str>, Reading)>)| {
+        let pods = self.pods.iter().filter_map(|(uid, containers)| {
             let before = earlier.pods.get(uid)?;
             let container = |(name, now): &(Box<str>, Reading)| {
                 let then = before.iter().find(|(n, _)| n == name).map(|(_, reading)| reading)?;
                 Some((name.clone(), now.since(then)?))
             };
             Some((uid.clone(), PodUsage { containers: containers.iter().map(container).collect::<Option<Vec<_>>>()? }))
-        };
-        NodeUsage { own: self.own.since(&earlier.own), pods: self.pods.iter().filter_map(pod).collect() }
+        });
+        NodeUsage { own: self.own.since(&earlier.own), pods: pods.collect() }
     }
 }
 

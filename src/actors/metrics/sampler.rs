@@ -168,8 +168,10 @@ mod tests {
     }
 
     fn look(second: i64, cpu: u64, pod_cpu: Option<u64>) -> Vec<(Arc<str>, Sample)> {
-        let stats = |cpu: u64| json!({ "name": "c", "memory": { "workingSetBytes": 5 },
-            "cpu": { "time": format!("1970-01-01T00:00:{second:02}Z"), "usageCoreNanoSeconds": cpu } });
+        let stats = |cpu: u64| {
+            json!({ "name": "c", "memory": { "workingSetBytes": 5 },
+            "cpu": { "time": format!("1970-01-01T00:00:{second:02}Z"), "usageCoreNanoSeconds": cpu } })
+        };
         let pods: Vec<_> = pod_cpu.map(|cpu| json!({ "podRef": { "uid": "u" }, "containers": [stats(cpu)] })).into_iter().collect();
         vec![("n".into(), Sample::parse(json!({ "node": stats(cpu), "pods": pods }).to_string().as_bytes()).unwrap())]
     }

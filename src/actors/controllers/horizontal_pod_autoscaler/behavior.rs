@@ -173,7 +173,8 @@ impl History {
 
     /// The number that there was a period ago, as far as this autoscaler changed it.
     fn period_start(&self, current: i64, period: i64, now: Timestamp) -> i64 {
-        let changed = |list: &[(Timestamp, i64)]| -> i64 { list.iter().filter(|(at, _)| *at > before(now, period)).map(|(_, by)| by).sum() };
+        let changed =
+            |list: &[(Timestamp, i64)]| -> i64 { list.iter().filter(|(at, _)| *at > before(now, period)).map(|(_, by)| by).sum() };
         current - changed(&self.ups) + changed(&self.downs)
     }
 
@@ -181,7 +182,11 @@ impl History {
         let proposals = rules.policies.iter().map(|policy| {
             let start = self.period_start(current, policy.period, now);
             // Rounded up: a few percent of few pods must lead somewhere.
-            if policy.percent { (start as f64 * (1.0 + policy.value as f64 / 100.0)).ceil() as i64 } else { start.saturating_add(policy.value) }
+            if policy.percent {
+                (start as f64 * (1.0 + policy.value as f64 / 100.0)).ceil() as i64
+            } else {
+                start.saturating_add(policy.value)
+            }
         });
         match rules.select {
             Select::Disabled => None,

@@ -116,7 +116,8 @@ impl Fetcher {
             }
             Question::External { metric, selector } => {
                 let of = format!("{metric}.external.metrics.k8s.io");
-                let route = self.aggregation.route("external.metrics.k8s.io", "v1beta1").ok_or_else(|| from("external")(refusal(404, &of)))?;
+                let route =
+                    self.aggregation.route("external.metrics.k8s.io", "v1beta1").ok_or_else(|| from("external")(refusal(404, &of)))?;
                 let selector = query("labelSelector", selector);
                 let path = format!("{}/namespaces/{namespace}/{}?{selector}", route.path(), escaped(metric));
                 let list = self.get(&route, &path, &of).await.map_err(from("external"))?;
@@ -332,7 +333,8 @@ mod tests {
             assert_eq!(go_millis(text), want, "{text}");
         }
         let pod = |containers: Value| {
-            let item = json!({ "metadata": { "name": "p" }, "timestamp": "1970-01-01T00:00:10Z", "window": "30s", "containers": containers });
+            let item =
+                json!({ "metadata": { "name": "p" }, "timestamp": "1970-01-01T00:00:10Z", "window": "30s", "containers": containers });
             vec![ListedPod::parse(&item)]
         };
         let two = json!([{ "name": "a", "usage": { "cpu": "10m" } }, { "name": "b", "usage": { "cpu": "1500001n", "memory": "1Ki" } }]);

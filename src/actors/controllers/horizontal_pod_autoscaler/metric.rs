@@ -221,8 +221,11 @@ impl<'a> Metric<'a> {
             }
             Kind::Object => ("FailedGetObjectMetric", format!("failed to get object metric value: {message}")),
             Kind::External => {
-                let inner =
-                    if per_pod { format!("failed to get {metric} external metric") } else { format!("failed to get external metric {metric}") };
+                let inner = if per_pod {
+                    format!("failed to get {metric} external metric")
+                } else {
+                    format!("failed to get external metric {metric}")
+                };
                 ("FailedGetExternalMetric", format!("failed to get {metric} external metric value: {inner}: {message}"))
             }
             Kind::Unknown => ("InvalidMetricSourceType", message.clone()),

@@ -39,6 +39,7 @@ use pods::PodFacts;
 use question::Meters;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use target::{Reference, Target, Targets};
@@ -65,7 +66,7 @@ struct State {
     /// Of the target's pods, as it was seen last.
     selector: Option<LabelSelector>,
     /// When the rhythm asks for the next look, and the specification that it was set for.
-    next: Option<(Timestamp, i64)>,
+    next: Option<(Timestamp, u64)>,
     /// A scale that was written in the last look.
     rescaling: Option<Rescaling>,
     last_scale: Option<String>,
@@ -107,9 +108,8 @@ impl HorizontalPodAutoscalers {
     }
 
     /// A look when it is time for one. `None`: metrics are being fetched.
-    fn look(&mut self, key: &Key, entry: &Entry, world: &dyn World, now: Timestamp) -> Option<Plan> {
-        let object = entry.parse();
-        let mut pass = Pass::new(entry, &object, now);
+    fn look(&mut self, key: &Key, (entry, object): (&Entry, &Value), world: &dyn World, now: Timestamp) -> Option<Plan> {
+        let mut pass = Pass::new(entry, object, now);
         let spec = &object["spec"];
         let reference = Reference::parse(&spec["scaleTargetRef"]);
         let target = match self.targets.find(&reference, &key.object.namespace) {
@@ -123,7 +123,7 @@ impl HorizontalPodAutoscalers {
         };
         pass.able(true, ("SucceededGetScale", "the HPA controller was able to get the target's current scale"));
         let steady = (self.clock)(now);
-        let view = View { key, object: &object, target, world, now, behavior: Behavior::parse(&spec["behavior"]) };
+        let view = View { key, object, target, world, now, behavior: Behavior::parse(&spec["behavior"]) };
         let state = self.states.entry(key.object.clone()).or_default();
         state.history.begin(view.target.replicas, steady);
         // A write of the status may have been refused: what is known is told again.
@@ -175,11 +175,7 @@ impl HorizontalPodAutoscalers {
 
     /// The largest proposal of the metrics, with all that was measured.
     #[expect(clippy::type_complexity)]
-    fn measure(
-        &mut self,
-        view: &View<'_>,
-        pass: &mut Pass<'_>,
-    ) -> Option<Result<(Proposal, Vec<Value>), (String, Option<Vec<Value>>)>> {
+    fn measure(&mut self, view: &View<'_>, pass: &mut Pass<'_>) -> Option<Result<(Proposal, Vec<Value>), (String, Option<Vec<Value>>)>> {
         let selector = match self.selector(view, pass) {
             Ok(selector) => selector,
             Err(why) => return Some(Err((why, None))),
@@ -257,9 +253,15 @@ impl HorizontalPodAutoscalers {
     }
 
     /// Tells what became of a write.
-    fn conclude(&mut self, key: &Key, entry: &Entry, done: Rescaling, now: Timestamp, failure: Option<&Failure>) -> Plan {
-        let object = entry.parse();
-        let mut pass = Pass::new(entry, &object, now);
+    fn conclude(
+        &mut self,
+        key: &Key,
+        (entry, object): (&Entry, &Value),
+        done: Rescaling,
+        now: Timestamp,
+        failure: Option<&Failure>,
+    ) -> Plan {
+        let mut pass = Pass::new(entry, object, now);
         let Rescaling { from, to, reason, metrics, status, notes } = done;
         (pass.status, pass.notes) = (status, notes);
         if let Some(failure) = failure {
@@ -280,6 +282,13 @@ impl HorizontalPodAutoscalers {
         pass.scaled_at(state.last_scale.as_deref());
         pass.finish()
     }
+}
+
+/// Tells one specification from another: autoscalers have no generation.
+fn fingerprint(spec: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    spec.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn tolerances(behavior: Option<&Behavior>) -> Tolerances {
@@ -355,23 +364,24 @@ impl Controller for HorizontalPodAutoscalers {
         let steady = (self.clock)(now);
         let state = self.states.entry(key.object.clone()).or_default();
         let told = state.rescaling.take();
-        let generation = entry.meta.generation;
-        let rest = state.next.filter(|(at, of)| *of == generation && *at > steady && failure.is_none() && told.is_none());
+        let object = entry.parse();
+        let wanted = fingerprint(&object["spec"]);
+        let rest = state.next.filter(|(at, of)| *of == wanted && *at > steady && failure.is_none() && told.is_none());
         if let Some((at, _)) = rest {
             // Its own status was written, or somebody labelled it.
             let wait = Duration::try_from(at.duration_since(steady)).unwrap_or(SYNC);
             return Plan { requeue_after: Some(wait), ..Plan::default() };
         }
         let plan = match told {
-            Some(done) => Some(self.conclude(key, &entry, done, now, failure)),
-            None => self.look(key, &entry, world, now),
+            Some(done) => Some(self.conclude(key, (&entry, &object), done, now, failure)),
+            None => self.look(key, (&entry, &object), world, now),
         };
         // The answers bring it back; the rhythm does so should they get lost.
         let mut plan = plan.unwrap_or_else(|| Plan { requeue_after: Some(4 * SYNC), ..Plan::default() });
         let state = self.states.entry(key.object.clone()).or_default();
         if plan.requeue_after.is_none() {
             let next = steady.checked_add(SignedDuration::try_from(SYNC).unwrap_or_default()).unwrap_or(steady);
-            state.next = Some((next, generation));
+            state.next = Some((next, wanted));
             plan.requeue(SYNC);
         }
         plan

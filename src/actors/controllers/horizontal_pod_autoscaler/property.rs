@@ -10,8 +10,12 @@ fn policy() -> impl Strategy<Value = Policy> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let select = prop_oneof![Just(Select::Max), Just(Select::Min), Just(Select::Disabled)];
-    (0i64..180, select, proptest::collection::vec(policy(), 1..4))
-        .prop_map(|(window, select, policies)| Rules { window, select, policies, tolerance: None })
+    (0i64..180, select, proptest::collection::vec(policy(), 1..4)).prop_map(|(window, select, policies)| Rules {
+        window,
+        select,
+        policies,
+        tolerance: None,
+    })
 }
 
 /// The replicas at the beginning of a period, from the record of all changes (at, to).

@@ -61,7 +61,8 @@ impl Targets for Kinds {
     fn find(&self, reference: &Reference, namespace: &str) -> Result<Target, String> {
         let group = reference.group()?;
         let version = reference.api_version.rsplit('/').next().unwrap_or_default();
-        let mut of_kind: Vec<_> = self.iter().filter(|s| s.kind.resource.kind == reference.kind && s.kind.resource.group == group).collect();
+        let mut of_kind: Vec<_> =
+            self.iter().filter(|s| s.kind.resource.kind == reference.kind && s.kind.resource.group == group).collect();
         of_kind.sort_by_key(|s| s.kind.resource.version != version);
         let Some(served) = of_kind.first() else {
             return Err(format!("no matches for kind \"{}\" in group \"{group}\"", reference.kind));

@@ -41,28 +41,29 @@ fn basis(pods: &[PodFacts], current: i64) -> Basis<'_> {
     Basis { pods, current, tolerances: tolerances(None), resource: Some("cpu"), now: NOW }
 }
 
-type Change_ = fn(&mut Vec<PodFacts>);
+/// What is special about pods.
+type Twist = fn(&mut Vec<PodFacts>);
 
-const STARTING: Change_ = |pods| {
+const STARTING: Twist = |pods| {
     pods[0].started = Some(NOW - 60_000);
     pods[0].ready = Some(Readiness { status: false, denied: true, since: NOW - 60_000 });
 };
 /// Ready for half a window only.
-const FRESH: Change_ = |pods| {
+const FRESH: Twist = |pods| {
     pods[0].started = Some(NOW - 60_000);
     pods[0].ready = Some(Readiness { status: true, denied: false, since: NOW - 30_000 });
 };
-const PENDING: Change_ = |pods| pods[0].phase = Phase::Pending;
-const FAILED: Change_ = |pods| pods[0].phase = Phase::Failed;
-const DELETED: Change_ = |pods| pods[0].deleting = true;
+const PENDING: Twist = |pods| pods[0].phase = Phase::Pending;
+const FAILED: Twist = |pods| pods[0].phase = Phase::Failed;
+const DELETED: Twist = |pods| pods[0].deleting = true;
 /// It was ready once and is not now: its work goes on somewhere.
-const FELL_ILL: Change_ = |pods| pods[0].ready = Some(Readiness { status: false, denied: true, since: NOW - 300_000 });
-const NOTHING: Change_ = |_| {};
+const FELL_ILL: Twist = |pods| pods[0].ready = Some(Readiness { status: false, denied: true, since: NOW - 300_000 });
+const NOTHING: Twist = |_| {};
 
 #[test]
 fn utilization_makes_replicas() {
     // What is special about the pods, their replicas, values, the target; replicas, percentage and average value then.
-    let cases: &[(&str, Change_, i64, &[i64], i64, (i64, i64, i64))] = &[
+    let cases: &[(&str, Twist, i64, &[i64], i64, (i64, i64, i64))] = &[
         ("up", NOTHING, 3, &[300, 500, 700], 30, (5, 50, 500)),
         ("up, with a pod that starts", STARTING, 3, &[300, 500, 700], 30, (4, 60, 600)),
         ("up, with a pod that is fresh", FRESH, 3, &[300, 500, 700], 30, (4, 60, 600)),
@@ -198,10 +199,7 @@ fn recent_wishes_hold_back() {
     assert_eq!(go(None, &[(301, 5)], wish(6, 2)), (2, "ReadyForNewScale"));
     assert_eq!(go(None, &[(10, 2)], wish(3, 9)), (6, "ReadyForNewScale"));
     assert_eq!(go(None, &[], wish(1, 9)), (4, "ReadyForNewScale"));
-    let free = |up, down| Behavior {
-        up: rules(Select::Max, &[(false, 100, 15)], up),
-        down: rules(Select::Max, &[(true, 100, 15)], down),
-    };
+    let free = |up, down| Behavior { up: rules(Select::Max, &[(false, 100, 15)], up), down: rules(Select::Max, &[(true, 100, 15)], down) };
     assert_eq!(go(Some(&free(60, 0)), &[(30, 4)], wish(3, 9)), (4, "ScaleUpStabilized"));
     assert_eq!(go(Some(&free(60, 0)), &[(30, 2)], wish(3, 9)), (3, "ScaleUpStabilized"), "not down while it wants up");
     assert_eq!(go(Some(&free(60, 0)), &[(70, 2)], wish(3, 9)), (9, "ReadyForNewScale"));
@@ -267,7 +265,10 @@ impl Stage {
     /// A deployment `web` of so many pods, and an autoscaler `h` of 1 to 5 for it.
     fn new(replicas: i64, spec: Value) -> Stage {
         let (model, gauge) = (Arc::new(Model::default()), Gauge::default());
-        model.put("deployments.apps", json!({ "metadata": { "name": "web", "namespace": "default" }, "spec": { "replicas": replicas, "selector": "app=web" } }));
+        model.put(
+            "deployments.apps",
+            json!({ "metadata": { "name": "web", "namespace": "default" }, "spec": { "replicas": replicas, "selector": "app=web" } }),
+        );
         for number in 0..replicas {
             let mut pod = mk_pod(&format!("p{number}"), json!({ "app": "web" }));
             pod["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": "100m" } });
@@ -352,7 +353,10 @@ fn it_scales_and_tells() {
     assert_eq!(status["lastScaleTime"], "1970-01-01T00:16:40Z");
     let current = json!({ "averageUtilization": 250, "averageValue": "250m" });
     assert_eq!(status["currentMetrics"], json!([{ "type": "Resource", "resource": { "name": "cpu", "current": current } }]));
-    assert_eq!(stage.condition("AbleToScale"), told("True", "SucceededRescale", "the HPA controller was able to update the target scale to 4"));
+    assert_eq!(
+        stage.condition("AbleToScale"),
+        told("True", "SucceededRescale", "the HPA controller was able to update the target scale to 4")
+    );
     let valid = "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)";
     assert_eq!(stage.condition("ScalingActive"), told("True", "ValidMetricFound", valid));
     let fast = "the desired replica count is increasing faster than the maximum scale rate";
@@ -379,10 +383,16 @@ fn it_scales_and_tells() {
 fn limits_hold_without_metrics() {
     let mut stage = Stage::new(8, json!({}));
     stage.look("h", 1000);
-    assert_eq!((stage.replicas(), stage.events()[0].1.as_str()), (5, "New size: 5; reason: Current number of replicas above Spec.MaxReplicas"));
+    assert_eq!(
+        (stage.replicas(), stage.events()[0].1.as_str()),
+        (5, "New size: 5; reason: Current number of replicas above Spec.MaxReplicas")
+    );
     let mut stage = Stage::new(1, json!({ "minReplicas": 2 }));
     stage.look("h", 1000);
-    assert_eq!((stage.replicas(), stage.events()[0].1.as_str()), (2, "New size: 2; reason: Current number of replicas below Spec.MinReplicas"));
+    assert_eq!(
+        (stage.replicas(), stage.events()[0].1.as_str()),
+        (2, "New size: 2; reason: Current number of replicas below Spec.MinReplicas")
+    );
     let mut stage = Stage::new(0, json!({}));
     stage.look("h", 1000);
     let zero = "scaling is disabled since the replica count of the target is zero";
@@ -441,7 +451,8 @@ fn some_metrics_may_fail() {
         assert_eq!(stage.events()[0], ("FailedGetObjectMetric", why.to_string()));
         assert_eq!(stage.status("h")["currentMetrics"][1], json!({ "type": "" }));
     }
-    let series = "external metric jobs(&LabelSelector{MatchLabels:map[string]string{q: a,},MatchExpressions:[]LabelSelectorRequirement{},})";
+    let series =
+        "external metric jobs(&LabelSelector{MatchLabels:map[string]string{q: a,},MatchExpressions:[]LabelSelectorRequirement{},})";
     let mut stage = Stage::new(2, json!({ "metrics": [external("value")] }));
     stage.answers(vec![Ok(Answer::Total(20_000))]);
     stage.look("h", 1000);
@@ -461,7 +472,10 @@ fn a_refused_write_is_told() {
     let world = Eyes { objects: &*stage.model, index: &index };
     let plan = stage.controller.plan(&key, &world, at(1000), Some(&Failure { reason: "", message: "no".into() }));
     plan.actions.iter().for_each(|action| stage.model.apply(action).unwrap());
-    assert_eq!(stage.condition("AbleToScale"), told("False", "FailedUpdateScale", "the HPA controller was unable to update the target scale: no"));
+    assert_eq!(
+        stage.condition("AbleToScale"),
+        told("False", "FailedUpdateScale", "the HPA controller was unable to update the target scale: no")
+    );
     let (reason, message) = stage.events().pop().unwrap();
     assert_eq!(reason, "FailedRescale");
     assert!(message.starts_with("New size: 4; reason: cpu ") && message.ends_with("; error: no"), "{message}");

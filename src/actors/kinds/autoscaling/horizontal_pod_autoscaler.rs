@@ -43,7 +43,6 @@ pub(super) const RULES: Rules = Rules {
     validate,
     validate_create,
     validate_update,
-    generation: true,
     validate_status: |new, _| not_negative(&new["status"], "status", &["currentReplicas", "desiredReplicas"]),
     ..PLAIN
 };

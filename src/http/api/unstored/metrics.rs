@@ -77,7 +77,7 @@ fn measured(held: &Entry, figures: &Figures) -> Option<Value> {
 fn usage(used: &Usage) -> Value {
     // Both are quantities by their making.
     let canonical = |text: String| quantity::canonical(&text).unwrap_or(text);
-    let memory = if used.memory % 1024 == 0 { format!("{}Ki", used.memory / 1024) } else { used.memory.to_string() };
+    let memory = if used.memory.is_multiple_of(1024) { format!("{}Ki", used.memory / 1024) } else { used.memory.to_string() };
     json!({ "cpu": canonical(format!("{}n", used.nano_cores)), "memory": canonical(memory) })
 }
 
