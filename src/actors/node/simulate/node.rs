@@ -127,10 +127,7 @@ pub(super) async fn live(node: SimNode, control: Arc<dyn ControlPlane>, phase: f
                 Some(Input::Own(seen)) => life.own_seen(&seen),
                 None => return,
             },
-            Some(asked) = life.node.questions.recv() => {
-                // Who asked may have gone.
-                let _ = asked.send(life.usage());
-            }
+            Some(asked) = life.node.questions.recv() => life.tell_usage(asked),
             Some(done) = life.tasks.join_next(), if !life.tasks.is_empty() => {
                 if let Ok(done) = done {
                     life.done(done);
@@ -179,9 +176,11 @@ impl Life {
         }
     }
 
-    fn usage(&mut self) -> Bytes {
+    fn tell_usage(&mut self, asked: oneshot::Sender<Bytes>) {
         let SimNode { config, profile, dice, .. } = &self.node;
-        usage::summary(&config.name, (profile, *dice), self.pods.iter(), &mut self.meter, now())
+        let summary = usage::summary(&config.name, (profile, *dice), self.pods.iter(), &mut self.meter, now());
+        // Who asked may have gone.
+        let _ = asked.send(summary);
     }
 
     fn write_status(&mut self) {
