@@ -58,6 +58,8 @@ fn bench_schedules_and_deploys_on_simulated_nodes() {
         assert_eq!(phase(&json, operation)["count"], 60);
     }
     assert!(phase(&json, "created to bound")["serverCpuSeconds"].as_f64().is_some_and(|s| s >= 0.0));
+    measure("schedule --pods 30 --backlog --bound-only");
+    assert_eq!(phase(&json, "created to bound")["count"], 30);
     // The same key takes up the same nodes again.
     measure("deploy --replicas 20 --rounds 1");
     assert_eq!(phase(&json, "created to 20 ready")["count"], 1);

@@ -25,5 +25,6 @@ mod scheduling;
 mod tidy;
 mod transcript;
 mod two_nodes;
+mod volumes;
 mod walk;
 mod watch_exactness;

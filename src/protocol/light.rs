@@ -39,6 +39,10 @@ pub struct PodLight {
     /// Restarts over all containers.
     pub restarts: i32,
     pub grace_seconds: i64,
+    /// It mounts claims, by name or of its own making.
+    pub mounts_claims: bool,
+    /// It asks for devices by resource claims.
+    pub claims_devices: bool,
 }
 
 /// `status.phase` of a pod.
@@ -111,6 +115,8 @@ pub fn pod_light(pod: &Value) -> PodLight {
         started: status["startTime"].is_string(),
         restarts: restarts(status),
         grace_seconds: grace.unwrap_or(30),
+        mounts_claims: list(&spec["volumes"]).iter().any(|v| !v["persistentVolumeClaim"].is_null() || !v["ephemeral"].is_null()),
+        claims_devices: !list(&spec["resourceClaims"]).is_empty(),
     }
 }
 

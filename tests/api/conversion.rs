@@ -79,6 +79,28 @@ fn tab(name: &str, version: &str, fields: Value) -> Value {
     object
 }
 
+/// Each version is selected from by its own fields.
+async fn selections(api: &Client) {
+    let selected = [("v1", "hostPort%3Dlocalhost:81", "old"), ("v2", "host%3Dexample.com,port%3D443", "new"), ("v2", "port!%3D443", "old")];
+    for (version, selector, name) in selected {
+        let chosen = format!("{}?fieldSelector={selector}", path(version));
+        let list = api.get(&chosen).await.ok();
+        assert_eq!(
+            list["items"].as_array().map(|l| l.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or_default()).collect()),
+            Some(vec![name])
+        );
+        let mut watch = api.watch(&format!("{chosen}&watch=1")).await;
+        assert_eq!(watch.line().await, format!("ADDED {name}"));
+    }
+    api.get(&format!("{}?fieldSelector=host%3Dx", path("v1"))).await.refused(400, "BadRequest");
+    let mut watch = api.watch(&format!("{}?watch=1&fieldSelector=host%3Dexample.com", path("v2"))).await;
+    assert_eq!(watch.line().await, "ADDED new");
+    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "elsewhere:443" })).await.ok();
+    assert_eq!(watch.line().await, "DELETED new");
+    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "example.com:443" })).await.ok();
+    assert_eq!(watch.line().await, "ADDED new");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_version_shows_every_object() {
     let api = admin();
@@ -100,25 +122,7 @@ async fn every_version_shows_every_object() {
     assert_eq!((&patched["host"], &patched["port"]), (&json!("localhost"), &json!("81")), "{patched}");
     assert_eq!(api.get(&format!("{}/old", path("v1"))).await.ok()["hostPort"], "localhost:81");
 
-    // Each version is selected from by its own fields.
-    let selected = [("v1", "hostPort%3Dlocalhost:81", "old"), ("v2", "host%3Dexample.com,port%3D443", "new"), ("v2", "port!%3D443", "old")];
-    for (version, selector, name) in selected {
-        let chosen = format!("{}?fieldSelector={selector}", path(version));
-        let list = api.get(&chosen).await.ok();
-        assert_eq!(
-            list["items"].as_array().map(|l| l.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or_default()).collect()),
-            Some(vec![name])
-        );
-        let mut watch = api.watch(&format!("{chosen}&watch=1")).await;
-        assert_eq!(watch.line().await, format!("ADDED {name}"));
-    }
-    api.get(&format!("{}?fieldSelector=host%3Dx", path("v1"))).await.refused(400, "BadRequest");
-    let mut watch = api.watch(&format!("{}?watch=1&fieldSelector=host%3Dexample.com", path("v2"))).await;
-    assert_eq!(watch.line().await, "ADDED new");
-    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "elsewhere:443" })).await.ok();
-    assert_eq!(watch.line().await, "DELETED new");
-    api.patch(&format!("{}/new", path("v1")), "merge", &json!({ "hostPort": "example.com:443" })).await.ok();
-    assert_eq!(watch.line().await, "ADDED new");
+    selections(&api).await;
 
     // The stored version changes; what lies there is of both, and a list asks once for those that need it.
     let held = api.get(&format!("{DEFINITIONS}/{NAME}")).await.ok();

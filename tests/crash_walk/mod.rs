@@ -38,6 +38,11 @@ fn a_stateful_set_that_grows_and_shrinks_with_its_claims() {
 }
 
 #[test]
+fn claims_that_get_and_lose_their_volumes() {
+    walk(&scenes::volumes());
+}
+
+#[test]
 fn an_indexed_job_with_a_failure() {
     walk(&scenes::indexed_job());
 }

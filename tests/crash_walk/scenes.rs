@@ -106,6 +106,38 @@ pub fn stateful_set() -> Scene {
     Scene { name: "crash-walk-stateful-set", namespace: "scene", steps }
 }
 
+/// A claim and a pod's own claim get the volumes that fit them; then the first goes.
+pub fn volumes() -> Scene {
+    let (volumes, claims) = ("/api/v1/persistentvolumes", "/api/v1/namespaces/scene/persistentvolumeclaims");
+    let volume = |name: &str, size: &str| {
+        let spec = json!({"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}});
+        create(volumes, json!({"metadata": {"name": name}, "spec": spec}))
+    };
+    let wants =
+        |size: &str| json!({"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": {"requests": {"storage": size}}});
+    let phase = |path: String, phase: &'static str| until(&path, move |object| object["status"]["phase"] == phase);
+    let own = json!({"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": wants("2Gi")}}});
+    let mut pod = pod("p", "v1");
+    pod["metadata"]["name"] = "p".into();
+    pod["spec"]["schedulerName"] = BY_HAND.into();
+    pod["spec"]["volumes"] = json!([own]);
+    let steps = vec![
+        volume("small", "1Gi"),
+        volume("large", "3Gi"),
+        phase(format!("{volumes}/small"), "Available"),
+        phase(format!("{volumes}/large"), "Available"),
+        create(claims, json!({"metadata": {"name": "data"}, "spec": wants("1Gi")})),
+        phase(format!("{volumes}/small"), "Bound"),
+        phase(format!("{claims}/data"), "Bound"),
+        create("/api/v1/namespaces/scene/pods", pod),
+        phase(format!("{claims}/p-own"), "Bound"),
+        phase(format!("{volumes}/large"), "Bound"),
+        delete(&format!("{claims}/data"), json!({})),
+        phase(format!("{volumes}/small"), "Released"),
+    ];
+    Scene { name: "crash-walk-volumes", namespace: "scene", steps }
+}
+
 /// Four indexes, two at a time, one of which fails once.
 pub fn indexed_job() -> Scene {
     let all = "/apis/batch/v1/namespaces/scene/jobs";

@@ -3,7 +3,8 @@ use crate::https::Client;
 use serde_json::{Map, Value, json};
 use std::io;
 
-const COLLECTIONS: [&str; 10] = [
+const COLLECTIONS: [&str; 11] = [
+    "/api/v1/persistentvolumes",
     "/api/v1/namespaces/{}/pods",
     "/api/v1/namespaces/{}/configmaps",
     "/api/v1/namespaces/{}/serviceaccounts",

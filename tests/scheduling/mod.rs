@@ -1,5 +1,6 @@
 //! The scheduler as a user meets it: a server without a node of its own, nodes made by hand, stock kubectl.
 mod conformance;
+mod devices;
 mod preemption;
 mod reasons;
 

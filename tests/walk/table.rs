@@ -65,10 +65,10 @@ const CORE: &[&Case] = &[
         ("/spec/accessModes", "[]"),
         "spec.accessModes: Required value",
     )
-    .status("{capacity: {storage: 2Gi}}"),
+    .status("{conditions: [{type: Walked, status: 'True'}]}"),
     &case(
         "v1 persistentvolumes",
-        "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: none, hostPath: {path: /tmp}}",
+        "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: other, hostPath: {path: /tmp}}",
         ("/spec/hostPath", "null"),
         "must specify a volume type",
     )

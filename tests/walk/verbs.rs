@@ -273,7 +273,11 @@ impl Walk<'_> {
     /// Kinds that controllers keep writing.
     fn is_busy(&self) -> bool {
         let busy = ["nodes", "deployments", "statefulsets", "daemonsets", "replicasets", "replicationcontrollers", "jobs", "cronjobs"];
-        busy.contains(&self.resource.plural.as_str()) || matches!(self.resource.plural.as_str(), "poddisruptionbudgets" | "endpoints")
+        busy.contains(&self.resource.plural.as_str())
+            || matches!(
+                self.resource.plural.as_str(),
+                "poddisruptionbudgets" | "endpoints" | "persistentvolumes" | "persistentvolumeclaims"
+            )
     }
 
     async fn replace(&mut self) {

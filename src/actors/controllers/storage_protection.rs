@@ -48,7 +48,7 @@ fn finished(pod: &Entry) -> bool {
 }
 
 /// The claims that a pod mounts; those of its own making (`ephemeral`) are called after it.
-fn claims_of(pod: &Entry) -> Vec<ObjectKey> {
+pub fn claims_of(pod: &Entry) -> Vec<ObjectKey> {
     let object = pod.parse();
     let volumes = object["spec"]["volumes"].as_array().into_iter().flatten();
     let name = |volume: &Value| match (&volume["persistentVolumeClaim"]["claimName"], &volume["ephemeral"]) {

@@ -5,7 +5,7 @@ use super::object::PodObject;
 use crate::runtime::api::{RegistryAuth, RuntimeError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeSpec};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ pub struct References {
     secrets: BTreeMap<String, Option<Data>>,
     /// Tokens by volume and path.
     tokens: BTreeMap<(String, String), String>,
+    /// What stands behind claims, by the pod's own name of the volume.
+    persistent: BTreeMap<String, PersistentVolumeSpec>,
 }
 
 /// Names of ConfigMaps and Secrets.
@@ -71,6 +73,16 @@ impl References {
     /// The token that a volume projects to a path.
     pub fn token(&self, volume: &str, path: &str) -> Option<&str> {
         self.tokens.get(&(volume.to_string(), path.to_string())).map(String::as_str)
+    }
+
+    /// Keeps what stands behind one of the pod's volumes.
+    pub fn put_persistent(&mut self, volume: &str, spec: PersistentVolumeSpec) {
+        self.persistent.insert(volume.into(), spec);
+    }
+
+    /// What stands behind a volume that is a claim.
+    pub fn persistent(&self, volume: &str) -> Option<&PersistentVolumeSpec> {
+        self.persistent.get(volume)
     }
 
     /// A ConfigMap's data; `None` when it is missing and may be.

@@ -211,11 +211,17 @@ fn mounts(start: &Start<'_>, lookup: impl Fn(&str) -> Option<String>) -> Result<
         mounts.push(Mount {
             source,
             destination: mount.mount_path.clone(),
-            read_only: mount.read_only == Some(true),
+            read_only: mount.read_only == Some(true) || only_read(start.object, &mount.name),
             propagation: mount.mount_propagation.clone().unwrap_or_else(|| "None".into()),
         });
     }
     Ok((mounts, sub_paths))
+}
+
+/// The pod itself takes the claim for reading only.
+fn only_read(object: &PodObject, volume: &str) -> bool {
+    let named = object.spec.volumes.iter().flatten().find(|v| v.name == volume);
+    named.and_then(|v| v.persistent_volume_claim.as_ref()).is_some_and(|claim| claim.read_only == Some(true))
 }
 
 fn security(object: &PodObject, container: &Container, image: &Image) -> Result<Security> {

@@ -41,11 +41,12 @@ impl Surroundings {
     }
 }
 
-/// Sandbox and volumes, made side by side.
+/// Sandbox and volumes, made side by side, when the pod's devices can be had.
 pub async fn set_up(around: &Surroundings, object: &PodObject) -> Result<(Sandbox, BTreeMap<String, PathBuf>), RuntimeError> {
+    let warn = |reason: &str, message: String| around.events.pod(object, None, "Warning", reason, message);
+    super::devices::prepare(object, &*around.control).await.inspect_err(|e| warn(super::devices::FAILED, e.message.clone()))?;
     let sandbox = around.runtime.create_sandbox(sandbox_spec(object, &around.places));
     let (sandbox, volumes) = tokio::join!(sandbox, volumes(around, object, false));
-    let warn = |reason: &str, message: String| around.events.pod(object, None, "Warning", reason, message);
     let sandbox = sandbox.inspect_err(|e| warn("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {}", e.message)))?;
     let volumes = volumes.inspect_err(|e| warn(super::volumes::FAILED_MOUNT, e.message.clone()))?;
     Ok((sandbox, volumes))

@@ -1,5 +1,6 @@
 //! A pod's volumes: which directories they are, and what files stand in them. Deciding what is in a volume is pure
 //! ([`content`]); [`prepare`] writes it.
+use super::claims;
 use super::control_plane::ControlPlane;
 use super::env::{Facts, pod_field, resource_field};
 use super::object::PodObject;
@@ -27,6 +28,8 @@ pub enum Content {
     Empty { medium: Medium, size: u64 },
     /// A path of the host; made first when it may be.
     Host { path: PathBuf, kind: HostPathType },
+    /// A directory of the host that is a volume of its own and belongs to the pod's group.
+    Local { path: PathBuf },
     /// Files, rewritten as a whole when they change.
     Files(Files),
 }
@@ -49,6 +52,7 @@ pub async fn prepare(
     let fetched = References::fetch(control, &object.namespace, names).await;
     let mut references = fetched.map_err(|e| RuntimeError::new(FAILED_MOUNT, e))?;
     fetch_tokens(object, &volumes, control, tokens, &mut references).await?;
+    claims::fetch(object, &volumes, control, &mut references).await?;
     let mut contents = Vec::with_capacity(volumes.len());
     for volume in &volumes {
         let content = content(object, volume, facts, &references).map_err(|why| failed(&volume.name, why))?;
@@ -143,6 +147,9 @@ pub fn content(object: &PodObject, volume: &Volume, facts: &Facts, references: &
         }
         return Ok(Content::Files(files));
     }
+    if let Some(persistent) = references.persistent(&volume.name) {
+        return claims::content(persistent);
+    }
     Err(format!("{} is not implemented", kind_of(volume)))
 }
 
@@ -178,7 +185,7 @@ fn bits(mode: i32) -> u32 {
     u32::try_from(mode).unwrap_or(0o644)
 }
 
-fn host_path_type(word: &str) -> std::result::Result<HostPathType, String> {
+pub(super) fn host_path_type(word: &str) -> std::result::Result<HostPathType, String> {
     Ok(match word {
         "" => HostPathType::Unset,
         "DirectoryOrCreate" => HostPathType::DirectoryOrCreate,
@@ -238,6 +245,7 @@ fn write(root: &Path, contents: Vec<(String, Content)>, group: Option<u32>) -> R
             Content::Empty { medium, size } => volumes::empty_dir(&own, medium, size, group).map(|()| own),
             Content::Files(files) => volumes::write_projection(&own, &files, group).map(|_| own),
             Content::Host { path, kind } => volumes::host_path(&path, kind).map(|()| path),
+            Content::Local { path } => volumes::local(&path, group).map(|()| path),
         };
         places.insert(name.clone(), place.map_err(|e| failed(&name, e))?);
     }

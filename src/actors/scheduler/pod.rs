@@ -1,5 +1,6 @@
 //! A pod that waits for a node, parsed once, when it enters the queue.
 use super::demand::Resident;
+use super::plugins::dynamic_resources::DeviceClaim;
 use super::terms::{NodeTerm, PodSet, Toleration, equals, items, node_terms};
 use crate::actors::controllers::labels::Requirement;
 use crate::protocol::light::Light;
@@ -72,6 +73,8 @@ pub struct PodInfo {
     /// Whether they are upstream's own defaults, which make do with nodes that lack a label.
     pub spreads_by_default: bool,
     pub images: Vec<Arc<str>>,
+    /// What it asks for by resource claims.
+    pub devices: Vec<DeviceClaim>,
     /// The gates keep it out of the queue.
     pub gated: bool,
     /// `spec.preemptionPolicy: Never`.
@@ -122,11 +125,12 @@ impl PodInfo {
             spreads,
             spreads_by_default,
             images: images(spec),
+            devices: DeviceClaim::of_pod(&entry.key, &pod),
             gated: items(&spec["schedulingGates"]).next().is_some(),
             meek: spec["preemptionPolicy"] == "Never",
             nominated: pod["status"]["nominatedNodeName"].as_str().filter(|n| !n.is_empty()).map(Arc::from),
             told: condition.and_then(|c| c["message"].as_str()).unwrap_or_default().to_string(),
-            shape: shape(entry, spec, kin),
+            shape: shape(entry, &pod, kin),
         })
     }
 
@@ -149,9 +153,13 @@ pub fn normalized_image(name: &str) -> Arc<str> {
     if tagged { name.into() } else { format!("{name}:latest").into() }
 }
 
-fn shape(entry: &Entry, spec: &Value, kin: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
+fn shape(entry: &Entry, pod: &Value, kin: &Value) -> u64 {
+    let (spec, mut hasher) = (&pod["spec"], DefaultHasher::new());
     (&entry.key.namespace, &entry.meta.labels, kin.to_string()).hash(&mut hasher);
+    // Claims of the pod's own make it like no other.
+    if !spec["resourceClaims"].is_null() || items(&spec["volumes"]).any(|v| !v["ephemeral"].is_null()) {
+        (&entry.key.name, pod["status"]["resourceClaimStatuses"].to_string()).hash(&mut hasher);
+    }
     // Volumes hold a token's mount of a random name; those that matter name claims, which no two pods need share.
     for (field, value) in spec.as_object().into_iter().flatten() {
         match field.as_str() {

@@ -2,6 +2,7 @@
 //! kubeconfig, so that the same command can be pointed at any Kubernetes.
 mod api;
 mod audience;
+mod backlog;
 pub(super) mod client;
 mod deploy;
 pub(super) mod kubeconfig;

@@ -1,4 +1,5 @@
 //! `impresario bench schedule`: how fast many pods get their nodes, as a client sees it.
+use super::backlog::{self, Gate};
 use super::client::{Call, Client, ClientError, Protocol};
 use super::pods::await_account;
 use super::report::{Measured, Phase, Report};
@@ -9,7 +10,7 @@ use super::{CliError, Load, Outcome, pod_watch};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ pub struct ScheduleBench {
     /// The pods are spread evenly over the zones.
     #[arg(long)]
     spread: bool,
+    /// First all pods are created, and wait for a claim that is not there; measured is from the moment at which it is.
+    #[arg(long)]
+    backlog: bool,
     /// Don't wait until the pods run.
     #[arg(long)]
     bound_only: bool,
@@ -47,6 +51,8 @@ pub struct ScheduleBench {
 /// What the watch says of a pod.
 struct Seen {
     pod: String,
+    /// The scheduler has said that it has no node for it.
+    refused: bool,
     bound: bool,
     running: bool,
     at: Instant,
@@ -67,13 +73,31 @@ impl ScheduleBench {
             await_account(client, &site.namespace).await?;
         }
         let path = format!("/api/v1/namespaces/{}/pods", site.namespace);
-        let seen = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await.map_err(CliError::failed)?;
+        let mut seen = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await.map_err(CliError::failed)?;
         let cpu = || self.common.pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
-        let (before, begun) = (cpu()?, Instant::now());
+        let patience = Duration::from_secs(self.patience.into());
+        let gate = if self.backlog { Some(Gate::before(site).await?) } else { None };
+        let (mut before, mut begun) = (cpu()?, Instant::now());
         let creating = tokio::spawn(create(clients, path, Arc::new(self.bodies())));
         let mut followed = Followed::new(self.pods as usize, !self.bound_only);
-        followed.follow(seen, Duration::from_secs(self.patience.into()), &cpu).await?;
-        let created = creating.await.map_err(CliError::failed)??;
+        let created = match &gate {
+            None => {
+                followed.follow(seen, patience, &cpu).await?;
+                creating.await.map_err(CliError::failed)??
+            }
+            Some(gate) => {
+                refused(self.pods as usize, &mut seen, patience).await?;
+                let mut created = creating.await.map_err(CliError::failed)??;
+                (before, begun) = (cpu()?, Instant::now());
+                gate.open(site).await?;
+                created.values_mut().for_each(|at| *at = begun);
+                followed.follow(seen, patience, &cpu).await?;
+                created
+            }
+        };
+        if let Some(gate) = gate {
+            gate.remove(site).await?;
+        }
         Ok(Report::new("schedule", site, self.settings()?, followed.phases(&created, begun, before)))
     }
 
@@ -104,12 +128,29 @@ impl ScheduleBench {
                 "labelSelector": { "matchLabels": { "app": "bench" } },
             }]);
         }
+        if self.backlog {
+            spec["volumes"] = json!([{ "name": "gate", "persistentVolumeClaim": { "claimName": backlog::CLAIM } }]);
+        }
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name_of(number), "labels": labels }, "spec": spec })
     }
 }
 
 fn name_of(number: u32) -> String {
     format!("pod-{number}")
+}
+
+/// Waits until the scheduler has refused so many pods.
+async fn refused(count: usize, seen: &mut Receiver<Seen>, patience: Duration) -> Result<(), CliError> {
+    let (mut told, deadline) = (HashSet::new(), Deadline::now() + patience);
+    while told.len() < count {
+        let next = timeout_at(deadline, seen.recv()).await;
+        let next = next.map_err(|_| CliError::failed(format!("the scheduler has looked at {} of {count} pods", told.len())))?;
+        let next = next.ok_or_else(|| CliError::failed("the watch on pods ended"))?;
+        if next.refused {
+            told.insert(next.pod);
+        }
+    }
+    Ok(())
 }
 
 /// Creates all pods; answers when each was sent, by name.
@@ -161,7 +202,7 @@ impl Followed {
         let deadline = Deadline::now() + patience;
         while self.bound.len() < self.wanted || (self.until_running && self.running.len() < self.wanted) {
             let Ok(next) = timeout_at(deadline, seen.recv()).await else { return Ok(()) };
-            let Seen { pod, bound, running, at } = next.ok_or_else(|| CliError::failed("the watch on pods ended"))?;
+            let Seen { pod, bound, running, at, .. } = next.ok_or_else(|| CliError::failed("the watch on pods ended"))?;
             if bound && !self.bound.contains_key(&pod) {
                 self.bound.insert(pod.clone(), at);
                 if self.bound.len() == self.wanted {
@@ -235,8 +276,16 @@ fn told(line: &[u8], at: Instant) -> Option<Seen> {
     #[serde(default)]
     struct Status {
         phase: String,
+        conditions: Vec<Condition>,
+    }
+    #[derive(Deserialize)]
+    struct Condition {
+        #[serde(rename = "type")]
+        kind: String,
+        status: String,
     }
     let Line { object } = serde_json::from_slice(line).ok()?;
     let (bound, running) = (!object.spec.node_name.is_empty(), object.status.phase == "Running");
-    Some(Seen { pod: object.metadata.name, bound, running, at })
+    let refused = object.status.conditions.iter().any(|c| c.kind == "PodScheduled" && c.status == "False");
+    Some(Seen { pod: object.metadata.name, refused, bound, running, at })
 }

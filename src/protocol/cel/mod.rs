@@ -7,13 +7,14 @@
 //! - `check`: undeclared names and fields, operators that don't fit, and an estimate of what evaluation may cost
 //! - `evaluate`, `comprehend`, `operators`, `call`: evaluation
 //! - `values`, `message`: JSON in and out
-//! - `environment`, `scope`, `authorizer`: what expressions of admission see
+//! - `environment`, `scope`, `authorizer`: what expressions of admission see; `device`: selectors of devices
 mod authorizer;
 mod budget;
 mod call;
 mod check;
 mod comprehend;
 mod cost;
+mod device;
 mod environment;
 mod evaluate;
 mod fault;
@@ -30,6 +31,7 @@ pub use authorizer::{Question, authorizer};
 pub use budget::{Budget, CALL_LIMIT, CONDITIONS_BUDGET, OBJECT_BUDGET};
 pub use check::Checked;
 pub use cost::{RULE_ESTIMATE_LIMIT, SCHEMA_ESTIMATE_LIMIT, cost_message};
+pub use device::device_variable;
 pub use environment::{Environment, device_selector};
 pub use fault::Fault;
 pub use kube_cel::cel::Value;

@@ -110,7 +110,7 @@ pub fn from_json(json: &Json, declared: &Type) -> Value {
     }
 }
 
-fn map(members: impl Iterator<Item = (String, Value)>) -> Value {
+pub(super) fn map(members: impl Iterator<Item = (String, Value)>) -> Value {
     let map: HashMap<Key, Value> = members.map(|(key, value)| (Key::String(Arc::new(key)), value)).collect();
     Value::Map(Map { map: Arc::new(map) })
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `empty_dir` | directories on disk or in memory |
 //! | `host_path` | the type checks of `hostPath` |
+//! | `local` | directories that are volumes of their own |
 //! | `projection` | ConfigMaps, Secrets and the downward API as files, swapped as a whole |
 //! | `subpath` | a part of a volume, never more than that |
 //! | `ownership` | `fsGroup` |
 //! | `mounts` | what is mounted below a directory |
 mod empty_dir;
 mod host_path;
+mod local;
 pub(crate) mod mounts;
 mod ownership;
 mod projection;
@@ -19,6 +21,7 @@ mod tests;
 
 pub use empty_dir::{Medium, empty_dir, tmpfs};
 pub use host_path::{HostPathType, host_path};
+pub use local::local;
 pub use ownership::set_fs_group;
 pub use projection::write_projection;
 pub use subpath::bind_subpath;
@@ -32,6 +35,9 @@ pub enum VolumeError {
     /// A `hostPath` is not what its type says; upstream's text.
     #[error("hostPath type check failed: {0}")]
     HostPath(String),
+    /// A local volume that is not there, or cannot be used as it is.
+    #[error("path {path:?} {why}")]
+    Local { path: String, why: &'static str },
     /// A file name in a ConfigMap or Secret that must not be one.
     #[error("invalid path: {0}")]
     InvalidPath(String),

@@ -8,6 +8,7 @@ mod deployments;
 mod disruptions;
 mod nodes;
 mod stateful_sets;
+mod volumes;
 
 use super::feed::Objects;
 use super::plan::Propagation;

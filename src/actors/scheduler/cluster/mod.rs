@@ -1,6 +1,7 @@
 //! The model of the cluster that decisions are made on: nodes, what is taken of them, and the counts that terms ask for.
 //! Kept up to date by events; nothing is listed again.
 pub mod budgets;
+pub mod devices;
 pub mod node;
 pub mod storage;
 pub mod tallies;
@@ -12,6 +13,7 @@ use super::terms::{Labels, PodTerms};
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use budgets::Budgets;
+use devices::Devices;
 use node::{NodeDelta, NodeInfo, light_of};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,6 +42,7 @@ pub struct Cluster {
     pub tallies: Tallies,
     pub namespaces: Namespaces,
     pub storage: Storage,
+    pub devices: Devices,
     pub budgets: Budgets,
     /// On how many nodes an image is.
     spread_of_images: HashMap<Arc<str>, usize>,

@@ -36,6 +36,8 @@ pub struct Claim {
     /// Bytes.
     pub request: i64,
     pub block: bool,
+    /// The VolumeAttributesClass.
+    attributes: Arc<str>,
     selector: Value,
     /// The uid of the pod that it was made for.
     pub owner: Arc<str>,
@@ -53,6 +55,7 @@ pub struct Volume {
     pub capacity: i64,
     pub modes: Vec<String>,
     pub block: bool,
+    attributes: Arc<str>,
     available: bool,
     /// Namespace, name and uid (empty when pre-bound by hand) of its claim.
     pub claim: Option<(ObjectKey, Arc<str>)>,
@@ -144,23 +147,27 @@ impl Storage {
         claim.volume.is_empty() && self.classes.get(&claim.class).is_some_and(|c| c.waits)
     }
 
-    /// The smallest volume that suits the claim on a node, none of `taken`.
+    /// The volume that is kept for the claim, if the node can reach it; or else the smallest that suits the claim on the node. None
+    /// of `taken`.
     pub fn find(&self, key: &ObjectKey, claim: &Claim, node: &str, meta: &Meta, taken: &[Arc<str>]) -> Option<Arc<str>> {
         let selector = if claim.selector.is_null() { Selector::All(Vec::new()) } else { Selector::parse(&claim.selector) };
-        let mut best: Option<(bool, i64, &Arc<str>)> = None;
+        let (mut kept, mut best): (Option<(i64, &Arc<str>)>, Option<(i64, &Arc<str>)>) = (None, None);
         for (name, volume) in &self.volumes {
             let promised = self.promised.get(name).is_some_and(|to| to != key);
-            if taken.contains(name) || promised || !volume.suits(claim) || !volume.reachable(node, meta) {
+            if taken.contains(name) || promised || !volume.fits(claim) {
                 continue;
             }
-            let ours = volume.claim.as_ref().is_some_and(|(to, uid)| to == key && (uid.is_empty() || *uid == claim.uid));
-            let free = volume.claim.is_none() && volume.available && selector.matches(&volume.meta.labels);
-            let rank = (!ours, volume.capacity, name);
-            if (ours || free) && best.is_none_or(|b| rank < b) {
-                best = Some(rank);
+            let rank = (volume.capacity, name);
+            if volume.claim.as_ref().is_some_and(|(to, uid)| to == key && (uid.is_empty() || *uid == claim.uid)) {
+                kept = Some(kept.map_or(rank, |k| k.min(rank)));
+            } else if volume.is_free_for(claim) && volume.reachable(node, meta) && selector.matches(&volume.meta.labels) {
+                best = Some(best.map_or(rank, |b| b.min(rank)));
             }
         }
-        best.map(|(_, _, name)| name.clone())
+        match kept {
+            Some((_, name)) => self.volumes.get(name).filter(|v| v.reachable(node, meta)).map(|_| name.clone()),
+            None => best.map(|(_, name)| name.clone()),
+        }
     }
 
     /// Whether the claim's class can make a volume for a node.
@@ -200,12 +207,15 @@ impl Volume {
         self.meta.labels.iter().map(|(k, v)| (&**k, &**v)).filter(|(key, _)| ZONES.iter().any(|(ga, beta)| key == ga || key == beta))
     }
 
-    fn suits(&self, claim: &Claim) -> bool {
-        self.meta.deleting.is_none()
-            && self.class == claim.class
-            && self.block == claim.block
-            && self.capacity >= claim.request
-            && claim.modes.iter().all(|m| self.modes.contains(m))
+    /// What even a volume that is kept for the claim has to have.
+    fn fits(&self, claim: &Claim) -> bool {
+        let alike = self.block == claim.block && self.attributes == claim.attributes;
+        self.meta.deleting.is_none() && alike && self.capacity >= claim.request
+    }
+
+    /// Nobody has it, and it is of the claim's class.
+    fn is_free_for(&self, claim: &Claim) -> bool {
+        self.claim.is_none() && self.available && self.class == claim.class && claim.modes.iter().all(|m| self.modes.contains(m))
     }
 }
 
@@ -262,6 +272,7 @@ fn claim(entry: &Entry, object: &Value) -> Claim {
         modes: texts(&spec["accessModes"]),
         request: quantity_in(&spec["resources"]["requests"]["storage"], "storage"),
         block: spec["volumeMode"] == "Block",
+        attributes: text(&spec["volumeAttributesClassName"]),
         selector: spec["selector"].clone(),
         owner: entry.meta.controller().filter(|o| &*o.kind == "Pod").map(|o| o.uid.clone()).unwrap_or_default(),
     }
@@ -269,7 +280,6 @@ fn claim(entry: &Entry, object: &Value) -> Claim {
 
 fn volume(entry: &Entry, object: &Value) -> Volume {
     let spec = &object["spec"];
-    let phase = object["status"]["phase"].as_str().unwrap_or("Pending");
     let to = &spec["claimRef"];
     Volume {
         revision: entry.revision,
@@ -279,8 +289,8 @@ fn volume(entry: &Entry, object: &Value) -> Volume {
         capacity: quantity_in(&spec["capacity"]["storage"], "storage"),
         modes: texts(&spec["accessModes"]),
         block: spec["volumeMode"] == "Block",
-        // Somebody may have to make it available; what is new and unclaimed is as good.
-        available: matches!(phase, "Available" | "Pending" | ""),
+        attributes: text(&spec["volumeAttributesClassName"]),
+        available: object["status"]["phase"] == "Available",
         claim: to.is_object().then(|| (ObjectKey::new(text(&to["namespace"]), text(&to["name"])), text(&to["uid"]))),
         csi: spec["csi"]["driver"].as_str().map(|driver| (driver.into(), text(&spec["csi"]["volumeHandle"]))),
     }

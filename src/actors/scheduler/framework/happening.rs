@@ -13,6 +13,8 @@ pub enum Happening {
     PodCame { slot: usize, pod: Box<Resident> },
     /// A claim, volume, class, or what is known of a driver.
     Storage { shelf: &'static str },
+    /// A claim on devices, a class or slice of them.
+    Devices,
     /// A namespace's labels.
     Namespace,
 }
@@ -25,6 +27,7 @@ pub const POD_LEFT: u32 = 1 << 4;
 pub const POD_CAME: u32 = 1 << 5;
 pub const STORAGE: u32 = 1 << 6;
 pub const NAMESPACE: u32 = 1 << 7;
+pub const DEVICES: u32 = 1 << 8;
 /// Anything about nodes: what upstream adds for every plugin that looks at nodes, as a node that another plugin refused
 /// before may come into question now.
 pub const NODE: u32 = NODE_ADDED | NODE_ALLOCATABLE | NODE_LABELS | NODE_TAINTS;
@@ -43,6 +46,7 @@ impl Happening {
             Happening::PodLeft { .. } => POD_LEFT,
             Happening::PodCame { .. } => POD_CAME,
             Happening::Storage { .. } => STORAGE,
+            Happening::Devices => DEVICES,
             Happening::Namespace => NAMESPACE,
         }
     }

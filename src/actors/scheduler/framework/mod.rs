@@ -72,6 +72,8 @@ pub struct Write {
     pub patch: Value,
     /// Only at this revision.
     pub revision: u64,
+    /// `status`, or the object itself.
+    pub subresource: Option<&'static str>,
 }
 
 /// One plugin. Points that it has no part in keep their empty default; [`Plugin::points`] says which it has.

@@ -3,6 +3,7 @@ use super::{Points, Shared};
 use crate::actors::scheduler::plugins::balanced_allocation::BalancedAllocation;
 use crate::actors::scheduler::plugins::default_binder::DefaultBinder;
 use crate::actors::scheduler::plugins::default_preemption::DefaultPreemption;
+use crate::actors::scheduler::plugins::dynamic_resources::DynamicResources;
 use crate::actors::scheduler::plugins::image_locality::ImageLocality;
 use crate::actors::scheduler::plugins::inter_pod_affinity::InterPodAffinity;
 use crate::actors::scheduler::plugins::node_affinity::NodeAffinity;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Name and usual weight of every plugin, in the order in which they are asked.
-pub const PLUGINS: [(&str, i64); 18] = [
+pub const PLUGINS: [(&str, i64); 19] = [
     ("SchedulingGates", 0),
     ("PrioritySort", 0),
     ("NodeUnschedulable", 0),
@@ -37,6 +38,7 @@ pub const PLUGINS: [(&str, i64); 18] = [
     ("VolumeZone", 0),
     ("PodTopologySpread", 2),
     ("InterPodAffinity", 2),
+    ("DynamicResources", 0),
     ("DefaultPreemption", 0),
     ("NodeResourcesBalancedAllocation", 1),
     ("ImageLocality", 1),
@@ -66,6 +68,7 @@ pub fn make(name: &str, args: &Value) -> Result<Made, String> {
         "VolumeZone" => Arc::new(VolumeZone),
         "PodTopologySpread" => Arc::new(PodTopologySpread::new(args)?),
         "InterPodAffinity" => Arc::new(InterPodAffinity::new(args)),
+        "DynamicResources" => Arc::new(DynamicResources),
         "DefaultPreemption" => Arc::new(DefaultPreemption::new(args)),
         "NodeResourcesBalancedAllocation" => Arc::new(BalancedAllocation::new(args)),
         "ImageLocality" => Arc::new(ImageLocality),

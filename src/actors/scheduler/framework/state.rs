@@ -1,4 +1,5 @@
 //! What plugins remember between the points of one decision.
+use crate::actors::scheduler::cluster::devices::allocate::Want;
 use crate::actors::scheduler::cluster::topology::{NOWHERE, Topology};
 use crate::actors::scheduler::terms::PodTerm;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ pub struct State {
     /// Per slot, what preferences of the pod and of others sum up to.
     pub affinity_score: Vec<Weighted>,
     pub volumes: VolumeState,
+    /// What the pod's claims on devices still have to be given.
+    pub devices: Vec<Want>,
 }
 
 /// Counts by domain of one topology, with what a pod thought away or added changes about one domain.

@@ -2,6 +2,7 @@
 pub mod balanced_allocation;
 pub mod default_binder;
 pub mod default_preemption;
+pub mod dynamic_resources;
 pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
@@ -22,6 +23,8 @@ pub mod volume_zone;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_devices;
 
 use crate::actors::scheduler::cluster::Cluster;
 use crate::actors::scheduler::cluster::node::NodeInfo;

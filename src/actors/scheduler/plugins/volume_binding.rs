@@ -137,11 +137,11 @@ impl Plugin for VolumeBinding {
                         "metadata": {"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}}, "spec": {"claimRef": reference},
                     });
                     promises.push((name.clone(), key.clone()));
-                    writes.push(Write { shelf: VOLUMES, key: ObjectKey::new("", name), patch, revision });
+                    writes.push(Write { shelf: VOLUMES, key: ObjectKey::new("", name), patch, revision, subresource: None });
                 }
                 Answer::Provision => {
                     let patch = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": &*node.name}}});
-                    writes.push(Write { shelf: CLAIMS, key: key.clone(), patch, revision: claim.revision });
+                    writes.push(Write { shelf: CLAIMS, key: key.clone(), patch, revision: claim.revision, subresource: None });
                 }
             }
         }

@@ -82,7 +82,7 @@ pub async fn prepare(writer: &dyn Writer, writes: &[Write]) -> Result<(), ApiErr
             kind: write.shelf.into(),
             key: write.key.clone(),
             uid: None,
-            subresource: None,
+            subresource: write.subresource,
             patch: write.patch.clone(),
             expect_revision: (write.revision > 0).then_some(write.revision),
         };

@@ -3,6 +3,7 @@ use super::Scheduler;
 use crate::actors::controllers::feed::Change;
 use crate::actors::scheduler::cluster::Cluster;
 use crate::actors::scheduler::cluster::budgets::BUDGETS;
+use crate::actors::scheduler::cluster::devices;
 use crate::actors::scheduler::cluster::storage::{CAPACITIES, CLAIMS, CLASSES, CSI_DRIVERS, CSI_NODES, VOLUMES};
 use crate::actors::scheduler::demand::Resident;
 use crate::actors::scheduler::framework::happening::Happening;
@@ -14,13 +15,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What the scheduler follows, in the order in which it is read.
-pub const SHELVES: [&str; 11] =
-    ["namespaces", "services", CLASSES, CSI_DRIVERS, CSI_NODES, CAPACITIES, VOLUMES, CLAIMS, BUDGETS, "nodes", "pods"];
+pub const SHELVES: [&str; 14] = [
+    "namespaces",
+    "services",
+    CLASSES,
+    CSI_DRIVERS,
+    CSI_NODES,
+    CAPACITIES,
+    VOLUMES,
+    CLAIMS,
+    devices::CLASSES,
+    devices::SLICES,
+    devices::CLAIMS,
+    BUDGETS,
+    "nodes",
+    "pods",
+];
 
 impl Scheduler {
     /// Everything anew, from the snapshots. Binds under way keep their room.
     pub(super) fn read(&mut self) {
+        let promised = std::mem::take(&mut self.cluster.devices.promised);
         self.cluster = Cluster::default();
+        self.cluster.devices.promised = promised;
         self.queue = Queue::new(self.rules.pauses);
         for kind in SHELVES {
             if kind == "pods" {
@@ -62,6 +79,7 @@ impl Scheduler {
             }
             BUDGETS if deleted => self.cluster.budgets.gone(&entry.key),
             BUDGETS => self.cluster.budgets.set(entry),
+            devices::CLASSES | devices::SLICES | devices::CLAIMS => self.devices_changed(change),
             shelf => self.storage_changed(shelf, entry, deleted),
         }
     }
@@ -75,6 +93,17 @@ impl Scheduler {
         }
         self.cluster.touched();
         self.happened.push(Happening::Storage { shelf });
+    }
+
+    fn devices_changed(&mut self, change: &Change) {
+        let devices = &mut self.cluster.devices;
+        if change.deleted {
+            devices.gone(&change.kind, &change.entry.key);
+        } else {
+            devices.set(&change.kind, &change.entry);
+        }
+        self.cluster.touched();
+        self.happened.push(Happening::Devices);
     }
 
     pub(super) fn pod_changed(&mut self, entry: &Arc<Entry>, deleted: bool) {

@@ -7,6 +7,7 @@ use crate::actors::scheduler::decide::{Decision, Outcome, Preemption, decide};
 use crate::actors::scheduler::framework::happening::Happening;
 use crate::actors::scheduler::framework::{Permit, Points, Write};
 use crate::actors::scheduler::metrics::{Ended, METRICS};
+use crate::actors::scheduler::plugins::dynamic_resources::all_reserved;
 use crate::actors::scheduler::plugins::volume_binding::all_bound;
 use crate::actors::scheduler::pod::PodInfo;
 use crate::actors::scheduler::queue::Taken;
@@ -149,9 +150,9 @@ impl Scheduler {
         Ok((Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, why }, writes))
     }
 
-    /// Binds the pod, after its volumes when it needs some.
+    /// Binds the pod, after its volumes and devices when it needs some.
     fn carry_out(&mut self, assumed: Assumed, writes: Vec<Write>, binds: &mut Vec<Assumed>, scope: &Scope<'_, Self>) {
-        if writes.is_empty() && all_bound(&assumed.pod, &self.cluster) {
+        if writes.is_empty() && self.is_ready(&assumed.pod) {
             self.busy += 1;
             self.binding.insert(assumed.pod.key.clone(), assumed.clone());
             return binds.push(assumed);
@@ -174,12 +175,17 @@ impl Scheduler {
         scope.run(async move { Message::Bound { life, results: effects::bind(&*writer, binds).await } });
     }
 
-    /// Pods whose volumes have come.
+    /// The pod has its volumes and devices.
+    fn is_ready(&self, pod: &PodInfo) -> bool {
+        all_bound(pod, &self.cluster) && all_reserved(pod, &self.cluster)
+    }
+
+    /// Pods whose volumes and devices have come.
     fn bind_ready(&mut self, scope: &Scope<'_, Self>) {
         if self.unready.is_empty() {
             return;
         }
-        let ready: Vec<Assumed> = self.unready.values().map(|(a, _)| a).filter(|a| all_bound(&a.pod, &self.cluster)).cloned().collect();
+        let ready: Vec<Assumed> = self.unready.values().map(|(a, _)| a).filter(|a| self.is_ready(&a.pod)).cloned().collect();
         for assumed in &ready {
             self.unready.remove(&assumed.pod.key);
             self.binding.insert(assumed.pod.key.clone(), assumed.clone());

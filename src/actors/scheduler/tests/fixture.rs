@@ -59,6 +59,7 @@ impl Stage {
     pub fn object(&mut self, shelf: &str, object: Value) -> &mut Self {
         let entry = self.model.put(shelf, object);
         self.cluster.storage.set(shelf, &entry);
+        self.cluster.devices.set(shelf, &entry);
         self
     }
 
