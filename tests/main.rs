@@ -1,5 +1,6 @@
 //! The tests from outside: one binary, so that it is linked once and most tests share one running cluster.
 mod api;
+mod autoscaling;
 mod bad_input;
 mod bench_smoke;
 mod busybox;

@@ -6,6 +6,7 @@ pub mod base;
 pub mod controllers;
 pub mod kinds;
 pub mod mesh;
+pub mod metrics;
 pub mod node;
 pub mod scheduler;
 pub mod system;

@@ -9,6 +9,7 @@
 //! │  └─ server/scheduler              assigns pods to nodes
 //! ├─ arbiter "control"
 //! │  ├─ server/authority/rbac         keeps the indexes of rights
+//! │  ├─ server/metrics                asks nodes what they use, while somebody wants to know
 //! │  └─ server/controllers/<name>     replication, garbage, namespace, service-account, node-lifecycle
 //! ├─ mesh                             QUIC endpoint: one task per connected node, one per call
 //! └─ HTTPS workers                    reads from snapshots, writes by asking the kinds

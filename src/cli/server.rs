@@ -79,6 +79,7 @@ impl Server {
         let decisions = DecisionLog::open(&data_dir.join("decisions.redb")).map_err(CliError::usage)?;
         let gateway = Gateway::new(plane.kinds.clone(), documents(config, &plane, &aggregation), access);
         let gateway = Arc::new(gateway.with_decisions(decisions.clone()));
+        let metrics = gateway.metrics.clone();
         let heartbeats = Heartbeats::default();
         let mesh = MeshServer::bind(MeshServerConfig {
             address: SocketAddr::new(config.mesh.address, config.mesh.port),
@@ -89,6 +90,7 @@ impl Server {
         })
         .map_err(|e| CliError::usage(format!("cannot open the mesh: {e}")))?;
         let mesh = Arc::new(mesh);
+        metrics.start(&plane.guardian, &plane.control, mesh.clone());
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
         aggregation.remote.dial_by(Arc::new(Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone()))));
         let listener = listen(config, data_dir, &pki, &plane, Aggregator::new(aggregation.clone()), gateway, mesh.clone()).await?;
@@ -99,6 +101,7 @@ impl Server {
             pki: pki.clone(),
             aggregation,
             decisions,
+            metrics,
             bootstrap: bootstrap_settings(config, &pki, listener.address),
             scheduling,
         };

@@ -11,6 +11,7 @@ pub mod legacy;
 pub mod light;
 pub mod mesh;
 pub mod meta;
+pub mod metrics;
 pub mod names;
 pub mod net;
 pub mod openapi;

@@ -1,6 +1,7 @@
 //! The API from outside, over TLS, by a client that looks at every header and byte: one server without a node for all of them.
 mod access;
 mod aggregation;
+mod autoscaling;
 pub mod client;
 mod conversion;
 mod custom;

@@ -21,8 +21,10 @@ use super::base::Mailbox;
 use super::controllers::runner::{Key, Message};
 use crate::protocol::discovery::RemoteVersion;
 use crate::protocol::meta::ObjectKey;
+use crate::protocol::user::User;
 use crate::storage::Shelves;
 use crate::storage::pki::FrontProxy;
+use bytes::Bytes;
 use route::routes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,6 +97,14 @@ impl Aggregation {
             }
         };
         routes.iter().map(version).collect()
+    }
+
+    /// Asks the server of a route something on behalf of a user. Answers the status and the body.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&self, route: &Route, path: &str, user: &User) -> Result<(u16, Bytes), String> {
+        probe::call(&self.remote, route, "GET", path, user).await
     }
 
     /// A request to a server failed: it is asked anew whether it is there.

@@ -129,6 +129,7 @@ impl Writer for Cluster {
             Some("status") => Part::Status,
             Some("finalize") => Part::Finalize,
             Some("approval") => Part::Approval,
+            Some("scale") => Part::Scale,
             Some(other) => return Err(ApiError::internal(format!("controllers do not write {other}"))),
         };
         let mut body = patch.patch.clone();

@@ -18,6 +18,7 @@ pub mod executor;
 pub mod feed;
 pub mod garbage;
 pub mod hash;
+pub mod horizontal_pod_autoscaler;
 pub mod index;
 pub mod job;
 pub mod labels;

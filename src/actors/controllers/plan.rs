@@ -69,7 +69,7 @@ pub struct Patch {
     pub key: ObjectKey,
     /// Only this very object.
     pub uid: Option<Arc<str>>,
-    /// `status`, `finalize`, `approval`, or the object itself.
+    /// `status`, `finalize`, `approval`, `scale`, or the object itself.
     pub subresource: Option<&'static str>,
     pub patch: Value,
     /// Refuse with a conflict when the object is at another revision.

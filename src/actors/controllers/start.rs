@@ -10,6 +10,7 @@ use super::disruption::Disruption;
 use super::endpoints::Endpoints;
 use super::ephemeral_volume::EphemeralVolumes;
 use super::garbage::Garbage;
+use super::horizontal_pod_autoscaler::{Fetcher, HorizontalPodAutoscalers};
 use super::job::Jobs;
 use super::namespace::Namespaces;
 use super::node_ipam::Cidr;
@@ -31,6 +32,7 @@ use crate::actors::aggregation::autoregister::{self, Autoregister};
 use crate::actors::aggregation::available::Availability;
 use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
+use crate::actors::metrics::Metrics;
 use crate::actors::scheduler::role::{CAPACITY, Message as SchedulerMessage, Rules, Scheduler};
 use crate::storage::DecisionLog;
 use crate::storage::pki::Pki;
@@ -53,6 +55,8 @@ pub struct ControllerSettings {
     pub pki: Arc<Pki>,
     /// What is known of extension API servers.
     pub aggregation: Arc<Aggregation>,
+    /// What nodes and pods use.
+    pub metrics: Metrics,
     /// Takes what is decided, and why.
     pub decisions: DecisionLog,
     /// What the cluster keeps in place.
@@ -80,6 +84,12 @@ pub fn start(
     run.controller("daemonset", DaemonSets::default);
     run.controller("job", || Jobs);
     run.controller("cronjob", || CronJobs);
+    let fetcher = Fetcher::new(kinds.clone(), settings.metrics.clone(), settings.aggregation.clone());
+    let (targets, meters) = (kinds.clone(), fetcher.clone());
+    let autoscalers = run.controller("horizontalpodautoscaler", move || {
+        HorizontalPodAutoscalers::new(targets.clone(), Box::new(meters.clone()), Box::new(|_| steady::now()))
+    });
+    fetcher.tell(autoscalers);
     run.controller("endpoints", || Endpoints);
     run.controller("disruption", || Disruption);
     run.controller("finishedpods", FinishedPods::default);

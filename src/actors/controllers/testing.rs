@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-pub const SHELVES: [(&str, &str, &str, &str, bool); 22] = [
+pub const SHELVES: [(&str, &str, &str, &str, bool); 23] = [
     ("pods", "", "v1", "Pod", true),
     ("replicasets.apps", "apps", "v1", "ReplicaSet", true),
     ("replicationcontrollers", "", "v1", "ReplicationController", true),
@@ -31,6 +31,7 @@ pub const SHELVES: [(&str, &str, &str, &str, bool); 22] = [
     ("daemonsets.apps", "apps", "v1", "DaemonSet", true),
     ("controllerrevisions.apps", "apps", "v1", "ControllerRevision", true),
     ("persistentvolumeclaims", "", "v1", "PersistentVolumeClaim", true),
+    ("horizontalpodautoscalers.autoscaling", "autoscaling", "v2", "HorizontalPodAutoscaler", true),
     ("persistentvolumes", "", "v1", "PersistentVolume", false),
     ("storageclasses.storage.k8s.io", "storage.k8s.io", "v1", "StorageClass", false),
     ("resourceclaims.resource.k8s.io", "resource.k8s.io", "v1", "ResourceClaim", true),

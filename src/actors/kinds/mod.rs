@@ -26,6 +26,7 @@ pub mod flowcontrol;
 mod kind;
 mod legacy;
 mod merge_parts;
+pub mod metrics;
 mod networking;
 mod node;
 mod policy;

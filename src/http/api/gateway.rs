@@ -6,6 +6,7 @@ use super::path::{RequestPath, Target, parse_path};
 use super::render;
 use super::watch::WatchStream;
 use crate::actors::kinds::{Kinds, Served};
+use crate::actors::metrics::Metrics;
 use crate::http::auth::{Access, Action, User};
 use crate::protocol::legacy;
 use crate::protocol::status::ApiError;
@@ -70,11 +71,12 @@ pub struct Gateway {
     pub documents: Documents,
     pub access: Arc<Access>,
     pub decisions: DecisionLog,
+    pub metrics: Metrics,
 }
 
 impl Gateway {
     pub fn new(kinds: Arc<Kinds>, documents: Documents, access: Arc<Access>) -> Self {
-        Gateway { kinds, documents, access, decisions: DecisionLog::default() }
+        Gateway { kinds, documents, access, decisions: DecisionLog::default(), metrics: Metrics::default() }
     }
 
     /// With a causal log to show.

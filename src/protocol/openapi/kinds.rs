@@ -1,4 +1,5 @@
 //! Which schema describes which kind: every stable built-in kind, so that serving one more needs no change here.
+use crate::metrics;
 use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
     autoscaling::v1 as autoscaling_v1, autoscaling::v2 as autoscaling_v2, batch::v1 as batch, certificates::v1 as certificates,
@@ -24,6 +25,10 @@ pub struct Kind {
 impl Kind {
     const fn of<T: JsonSchema + k8s_openapi::Resource>() -> Kind {
         Kind { group: T::GROUP, version: T::VERSION, kind: T::KIND, model: T::schema_name, define: define::<T> }
+    }
+
+    const fn named<T: JsonSchema>(group: &'static str, version: &'static str, kind: &'static str) -> Kind {
+        Kind { group, version, kind, model: T::schema_name, define: define::<T> }
     }
 
     /// The definition's name in the documents: `io.k8s.api.core.v1.Pod`.
@@ -120,4 +125,6 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<dynamic_resources::ResourceSlice>(),
     Kind::of::<apiextensions::CustomResourceDefinition>(),
     Kind::of::<apiregistration::APIService>(),
+    Kind::named::<metrics::NodeMetrics>(metrics::GROUP, "v1beta1", "NodeMetrics"),
+    Kind::named::<metrics::PodMetrics>(metrics::GROUP, "v1beta1", "PodMetrics"),
 ];

@@ -6,7 +6,7 @@
 use super::super::agent::AgentConfig;
 use super::super::machine::Machine;
 use super::super::network::NodeNetwork;
-use super::answers::Answers;
+use super::answers::{Answers, QUESTIONS};
 use super::node::{SimNode, live};
 use super::profile::{Dice, Profile};
 use crate::actors::mesh::{MeshClient, MeshClientConfig, MeshError, SharedSocket, join_all};
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -119,10 +120,11 @@ pub async fn start(config: FleetConfig) -> Result<Fleet, FleetError> {
         let agent = agent(&config, &identity.node, number, &network);
         let dice = Dice::new(config.seed).of(&identity.node);
         let range = Ipv4Addr::from(POD_ADDRESSES.wrapping_add(number.wrapping_mul(256)));
-        let node = SimNode { config: agent, machine: machine.clone(), profile: profile.clone(), dice, range };
+        let (usage, questions) = mpsc::channel(QUESTIONS);
+        let node = SimNode { config: agent, machine: machine.clone(), profile: profile.clone(), dice, range, questions };
         let client = MeshClientConfig {
             servers: vec![config.server.clone()],
-            service: Arc::new(Answers { node: identity.node.clone() }),
+            service: Arc::new(Answers { node: identity.node.clone(), usage }),
             identity,
             dir: config.dir.clone(),
             runtime: Handle::current(),

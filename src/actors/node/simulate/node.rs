@@ -10,6 +10,7 @@ use super::super::status::{Around, patch, pod_status};
 use super::super::watch::{Seen, follow};
 use super::pod::SimPod;
 use super::profile::{Dice, Profile};
+use super::usage::{self, Meter};
 use crate::protocol::mesh::{ApiCall, WatchKind};
 use crate::protocol::status::ApiError;
 use crate::protocol::time::now;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -41,6 +42,8 @@ pub(super) struct SimNode {
     pub dice: Dice,
     /// The first of its 256 addresses for pods, until the cluster gives it a range.
     pub range: Ipv4Addr,
+    /// Who wants to know what it uses.
+    pub questions: mpsc::Receiver<oneshot::Sender<Bytes>>,
 }
 
 enum Input {
@@ -69,6 +72,7 @@ struct Life {
     writes: usize,
     addresses: Addresses,
     registering: bool,
+    meter: Meter,
     beat: Instant,
     status: Instant,
 }
@@ -111,6 +115,7 @@ pub(super) async fn live(node: SimNode, control: Arc<dyn ControlPlane>, phase: f
         writes: 0,
         addresses,
         registering: false,
+        meter: Meter::default(),
         beat: start + HEARTBEAT.mul_f64(phase),
         status: start + STATUS,
     };
@@ -122,6 +127,7 @@ pub(super) async fn live(node: SimNode, control: Arc<dyn ControlPlane>, phase: f
                 Some(Input::Own(seen)) => life.own_seen(&seen),
                 None => return,
             },
+            Some(asked) = life.node.questions.recv() => life.tell_usage(asked),
             Some(done) = life.tasks.join_next(), if !life.tasks.is_empty() => {
                 if let Ok(done) = done {
                     life.done(done);
@@ -168,6 +174,13 @@ impl Life {
         if at >= self.status {
             self.write_status();
         }
+    }
+
+    fn tell_usage(&mut self, asked: oneshot::Sender<Bytes>) {
+        let SimNode { config, profile, dice, .. } = &self.node;
+        let summary = usage::summary(&config.name, (profile, *dice), self.pods.iter(), &mut self.meter, now());
+        // Who asked may have gone.
+        let _ = asked.send(summary);
     }
 
     fn write_status(&mut self) {

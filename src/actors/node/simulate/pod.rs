@@ -161,6 +161,11 @@ impl SimPod {
         false
     }
 
+    /// Milliseconds for which the containers have run; `None` when they don't.
+    pub fn running_for(&self, now: i64) -> Option<i64> {
+        matches!(self.stage, Stage::Running | Stage::Ready).then(|| now.saturating_sub(self.started_ms).max(0))
+    }
+
     /// Deletion was asked for, nothing runs any more and the API knows it: the object can go.
     pub fn may_go(&self) -> bool {
         self.deleting && self.stage == Stage::Over && !self.dirty && !self.busy

@@ -22,6 +22,8 @@ pub struct Profile {
     pub stop: Delay,
     /// The share of container starts, 0 to 1, that end at once with exit code 1.
     pub failure_rate: f64,
+    /// The share of their requests that containers use on average, 0 to 10. Each pod's own lies between half and one and a half of it.
+    pub usage: f64,
     /// Whether nodes post the kubelet's events (`Pulled`, `Created`, `Started`).
     pub events: bool,
     /// What a node says that it has.
@@ -60,6 +62,7 @@ impl Default for Profile {
             ready: Delay::default(),
             stop: Delay::default(),
             failure_rate: 0.0,
+            usage: 0.5,
             events: false,
             cpus: 32,
             memory_gib: 256,
@@ -106,6 +109,9 @@ impl Profile {
         let profile = profile.unwrap_or_default();
         if !(0.0..=1.0).contains(&profile.failure_rate) {
             return Err(malformed("failureRate: must be between 0 and 1".into()));
+        }
+        if !(0.0..=10.0).contains(&profile.usage) {
+            return Err(malformed("usage: must be between 0 and 10".into()));
         }
         if profile.max_pods == 0 || profile.max_pods > 250 {
             return Err(malformed("maxPods: must be between 1 and 250, the addresses of a node".into()));

@@ -3,6 +3,7 @@ use super::super::object::PodObject;
 use super::super::status::{Around, pod_status};
 use super::pod::{SimPod, Stage};
 use super::profile::{Delay, Dice, Profile};
+use super::usage::{Meter, summary};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -114,8 +115,28 @@ fn profiles_are_read_strictly() {
     let profile = Profile::parse("f", "start: {medianMs: 5}\nfailureRate: 0.5\nlabels: {a: b}\nzones: 2").unwrap();
     assert_eq!((profile.start.median_ms, profile.max_pods), (5, 110));
     assert_eq!(profile.labels_of(3).get("topology.kubernetes.io/zone").map(String::as_str), Some("zone-2"));
-    for wrong in ["failureRate: 2", "maxPods: 300", "speed: 3", "cpus: 0"] {
+    for wrong in ["failureRate: 2", "usage: -1", "maxPods: 300", "speed: 3", "cpus: 0"] {
         assert!(Profile::parse("f", wrong).is_err(), "{wrong}");
     }
     assert!(Profile::named("/nowhere").unwrap_err().to_string().starts_with("there is no profile \"/nowhere\""));
+}
+
+#[test]
+fn pods_use_a_share_of_their_requests() {
+    let mut asking = object("Always", json!({ "simulate.impresario.dev/usage": "1.5" })).raw;
+    asking["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": "200m", "memory": "1Mi" } });
+    let (profile, object) = (Profile::default(), PodObject::from_value(asking).unwrap());
+    let mut pod = pod(&object, &profile);
+    pod.step(&object, &profile, Dice::new(7), NOW);
+    let (uid, mut meter): (Arc<str>, _) = ("u".into(), Meter::default());
+    let mut look = |millis: i64| -> Value {
+        let at = jiff::Timestamp::from_millisecond(NOW + millis).unwrap();
+        serde_json::from_slice(&summary("n", (&profile, Dice::new(7)), [(&uid, &pod)].into_iter(), &mut meter, at)).unwrap()
+    };
+    let (first, second) = (look(1000), look(3000));
+    let cpu = |stats: &Value| stats["cpu"]["usageCoreNanoSeconds"].as_u64().unwrap();
+    let container = |summary: &Value| summary["pods"][0]["containers"][0].clone();
+    assert_eq!(cpu(&container(&second)) - cpu(&container(&first)), 600_000_000, "300m for two seconds");
+    assert_eq!(container(&second)["memory"]["workingSetBytes"], 1 << 20, "no more memory than it asks for");
+    assert_eq!(cpu(&second["node"]) - cpu(&first["node"]), (640 + 300) * 2_000_000);
 }

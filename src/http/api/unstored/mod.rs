@@ -1,9 +1,10 @@
 //! What is answered and lies in no shelf: two old ways of the legacy group (`componentstatuses`, which are made when asked for, and
-//! `bindings`, which are the `binding` subresource of pods under another path), and the causal log.
+//! `bindings`, which are the `binding` subresource of pods under another path), the causal log, and what nodes and pods use.
 mod decisions;
+mod metrics;
 
 use crate::actors::kinds::component_status::{self, DEPRECATED};
-use crate::actors::kinds::decision;
+use crate::actors::kinds::{decision, metrics as measured};
 use crate::http::api::gateway::{Answer, ApiRequest, Call, Gateway};
 use crate::http::api::list::Selection;
 use crate::http::api::options::Query;
@@ -35,7 +36,8 @@ static BINDINGS: Resource = Resource {
 
 /// The resources that are answered here, for discovery.
 pub(super) fn unstored_resources() -> impl Iterator<Item = Resource> {
-    [&component_status::KIND.resource, &BINDINGS, &decision::KIND.resource].into_iter().cloned()
+    let of = |kind: &'static crate::actors::kinds::Kind| &kind.resource;
+    [of(&component_status::KIND), &BINDINGS, of(&decision::KIND), of(&measured::NODES), of(&measured::PODS)].into_iter().cloned()
 }
 
 impl Gateway {
@@ -59,6 +61,7 @@ impl Gateway {
             return Err(ApiError::method_not_supported(resource.group, resource.plural, verb));
         }
         match verb {
+            _ if resource.group == measured::GROUP => self.usage(request, query, target).await.map(Some),
             _ if resource.group == decision::GROUP => self.decisions(request, query, target).await.map(Some),
             "create" => self.bind_named(user, request, query, target).await.map(Some),
             _ => components(request, query, target).map(Some),
