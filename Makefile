@@ -7,8 +7,11 @@ UP_FLAGS ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BINARY := target/release/impresario
 
+# Property tests draw the same inputs every time here; `make soak` draws new ones.
+test unit: export PROPTEST_RNG_SEED ?= 20261121
+
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit e2e lint fuzz bench release tools
+.PHONY: help up down test unit e2e lint fuzz soak bench release tools
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 14
@@ -41,6 +44,11 @@ fuzz: ## Ten million bad inputs: COUNT, SEED, FIRST and THREADS are variables, s
 	@scripts/install.sh build
 	FUZZ_COUNT=$(or $(COUNT),10000000) FUZZ_SEED=$(or $(SEED),2) FUZZ_FIRST=$(or $(FIRST),0) FUZZ_THREADS=$(or $(THREADS),2) \
 	  cargo test --locked --profile fuzz --workspace --lib fuzz::long_run -- --ignored --nocapture
+
+soak: ## The property tests with CASES new inputs each (an hour or more). A failing input is shown at its smallest.
+	@scripts/install.sh build
+	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --workspace --lib -- \
+	  convergence property converge limits_hold updates_keep never_ no_rule_is nothing_is_given twice_is applying_twice text_round
 
 bench: release ## Measure the API of the running cluster.
 	$(SUDO) $(BINARY) bench api --kubeconfig $(DATA)/admin.kubeconfig

@@ -169,5 +169,5 @@ fn every_built_in_kind_has_a_definition_under_its_own_name() {
         assert!(kinds::find(kind.group, kind.version, kind.kind).is_some());
     }
     assert_eq!(model_name("", "v1", "Pod"), "io.k8s.api.core.v1.Pod");
-    assert_eq!(model_name("metrics.k8s.io", "v1beta1", "PodMetrics"), "io.k8s.metrics.v1beta1.PodMetrics");
+    assert_eq!(model_name("metrics.k8s.io", "v1beta1", "PodMetrics"), "io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics");
 }

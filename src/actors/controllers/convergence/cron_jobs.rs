@@ -58,7 +58,7 @@ fn ended(job: &Value) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::property(128))]
 
     #[test]
     fn no_time_is_kept_twice(

@@ -65,7 +65,7 @@ impl Stage<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::property(48))]
 
     #[test]
     fn rolling_deployments_keep_their_limits_and_get_there(

@@ -57,7 +57,7 @@ impl<'a> Stage<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::property(48))]
 
     /// Whatever somebody does to the wall clock: a node that is heard stays, and its pods too.
     #[test]

@@ -142,13 +142,15 @@ impl Set<'_> {
         false
     }
 
-    /// Deletes pods outside of the range, the highest number first; true when the update has to wait.
+    /// Deletes pods outside of the range, the highest number first; true when the update has to wait. An ordered set waits for pods
+    /// that may still get well, except for the lowest of them. Upstream also waits for those that are over, and so for ever.
     fn shrink(&self, plan: &mut Plan) -> bool {
         let condemned: Vec<(&i64, &Pod)> = self.pods.iter().rev().filter(|(ordinal, _)| !self.in_range(**ordinal)).collect();
         for (ordinal, pod) in &condemned {
             claims::keep_owners(self, **ordinal, pod, true, plan);
         }
-        let first_unhealthy = condemned.iter().rev().find(|(_, pod)| !self.healthy(pod)).map(|(ordinal, _)| **ordinal);
+        let unhealthy = |pod: &Pod| !self.healthy(pod) && !pod.light.phase.finished();
+        let first_unhealthy = condemned.iter().rev().find(|(_, pod)| unhealthy(pod)).map(|(ordinal, _)| **ordinal);
         for (ordinal, pod) in condemned {
             if pod.entry.meta.deleting.is_some() {
                 if self.ordered {
@@ -156,7 +158,7 @@ impl Set<'_> {
                 }
                 continue;
             }
-            if self.ordered && !self.healthy(pod) && first_unhealthy != Some(*ordinal) {
+            if self.ordered && unhealthy(pod) && first_unhealthy != Some(*ordinal) {
                 return true;
             }
             self.delete(pod, "is surplus", plan);
