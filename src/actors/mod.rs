@@ -8,5 +8,7 @@ pub mod kinds;
 pub mod mesh;
 pub mod metrics;
 pub mod node;
+#[cfg(test)]
+pub(crate) mod properties;
 pub mod scheduler;
 pub mod system;

@@ -26,14 +26,6 @@ mod targets;
 use corpus::Corpus;
 use run::{Report, run};
 
-/// How a property test runs: so many cases, or `PROPTEST_CASES` of them. Seeds are random unless `PROPTEST_RNG_SEED` names one, as
-/// `make test` does, so that a run that failed can be run again; `make soak` looks for new ones.
-pub(crate) fn property(cases: u32) -> proptest::test_runner::Config {
-    let given = proptest::test_runner::Config::default();
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases };
-    proptest::test_runner::Config { cases, failure_persistence: None, ..given }
-}
-
 /// Inputs that run each time.
 const QUICK: u64 = 6_000;
 

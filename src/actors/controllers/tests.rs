@@ -97,7 +97,7 @@ fn min_ready_seconds_is_waited_for() {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(32))]
+    #![proptest_config(crate::actors::properties::property(32))]
 
     /// Whatever the start, two sets with disjoint selectors end with exactly their pods, and pods of others are untouched.
     #[test]

@@ -27,11 +27,11 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Makes the claim, bound to the volume: the pods can go.
+    /// Makes the claim of that volume: as soon as the two are bound the pods can go.
     pub async fn open(&self, site: &Site) -> Result<(), CliError> {
         let claim = json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": { "name": CLAIM, "annotations": { "pv.kubernetes.io/bind-completed": "yes" } },
+            "metadata": { "name": CLAIM },
             "spec": {
                 "accessModes": ["ReadWriteMany"], "resources": { "requests": { "storage": "1Gi" } }, "storageClassName": "",
                 "volumeName": self.volume,

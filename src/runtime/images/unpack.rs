@@ -11,7 +11,8 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use tar::EntryType;
 
-/// Address space for the helper: long names in a layer are held in memory, and shall not take the machine's.
+/// Address space for the helper beyond what it has at its start: long names in a layer are held in memory, and shall not take the
+/// machine's. The allocator has reserved a gibibyte by then, of which next to nothing is used.
 const MEMORY: u64 = 1 << 30;
 /// More entries than any real layer has.
 const ENTRIES_MAX: u64 = 5_000_000;
@@ -55,7 +56,8 @@ fn run(file: &Path, directory: &Path, diff_id: &str, max: u64) -> io::Result<u64
     let file = std::fs::File::open(file)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     // A limit that the host refuses to set is no reason not to unpack.
-    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_AS, MEMORY, MEMORY);
+    let limit = address_space().saturating_add(MEMORY);
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_AS, limit, limit);
     nix::unistd::chroot(directory)?;
     std::env::set_current_dir("/")?;
     let source = Hashing { inner: decompressed(file)?, hash: Sha256::new(), left: max.saturating_add(max / 8).saturating_add(1 << 20) };
@@ -75,6 +77,15 @@ fn run(file: &Path, directory: &Path, diff_id: &str, max: u64) -> io::Result<u64
         return Err(refuse(format!("layer has diff id {found}, the image says {diff_id}")));
     }
     Ok(layer.written)
+}
+
+/// What this process has mapped, in bytes.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages: Option<u64> = pages.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    // SAFETY: `sysconf` only reads.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    pages.unwrap_or_default().saturating_mul(page)
 }
 
 /// Tells gzip, zstd and plain tar apart by their first bytes; media types are often wrong.

@@ -129,7 +129,7 @@ fn a_quota_nobody_has_counted_for_yet_refuses_nothing_but_notices() {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(12))]
+    #![proptest_config(crate::actors::properties::property(12))]
 
     /// However writers race, what was granted never exceeds the limit, and the books are right.
     #[test]

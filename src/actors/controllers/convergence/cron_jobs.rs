@@ -58,7 +58,7 @@ fn ended(job: &Value) -> bool {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(128))]
+    #![proptest_config(crate::actors::properties::property(128))]
 
     #[test]
     fn no_time_is_kept_twice(

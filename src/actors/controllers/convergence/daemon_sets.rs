@@ -51,7 +51,7 @@ fn add(model: &Model, at: usize) {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(48))]
+    #![proptest_config(crate::actors::properties::property(48))]
 
     #[test]
     fn daemon_sets_keep_their_limits_and_get_there(

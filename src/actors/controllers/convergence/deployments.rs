@@ -65,7 +65,7 @@ impl Stage<'_> {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(48))]
+    #![proptest_config(crate::actors::properties::property(48))]
 
     #[test]
     fn rolling_deployments_keep_their_limits_and_get_there(

@@ -30,7 +30,7 @@ fn evict(model: &Model, pod: &Pod, now: i64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(64))]
+    #![proptest_config(crate::actors::properties::property(64))]
 
     #[test]
     fn evictions_stay_within_the_budget(

@@ -57,7 +57,7 @@ impl<'a> Stage<'a> {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(48))]
+    #![proptest_config(crate::actors::properties::property(48))]
 
     /// Whatever somebody does to the wall clock: a node that is heard stays, and its pods too.
     #[test]

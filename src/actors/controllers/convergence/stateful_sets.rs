@@ -71,7 +71,7 @@ fn finish(model: &Model, bench: &mut Bench<'_>) {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(64))]
+    #![proptest_config(crate::actors::properties::property(64))]
 
     #[test]
     fn stateful_sets_keep_their_order_and_get_there(

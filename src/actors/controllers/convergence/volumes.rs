@@ -128,7 +128,7 @@ fn all_is_well(model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(256))]
+    #![proptest_config(crate::actors::properties::property(256))]
 
     #[test]
     fn no_claim_has_two_volumes_and_no_volume_two_claims(script in prop::collection::vec(step(), 1..60)) {

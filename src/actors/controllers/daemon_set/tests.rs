@@ -128,7 +128,7 @@ fn on_delete_leaves_old_pods() {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(24))]
+    #![proptest_config(crate::actors::properties::property(24))]
 
     /// However templates change and however slowly pods get ready: an update keeps to its limits on every step, and ends
     /// with one pod of the latest template on every node.

@@ -228,7 +228,7 @@ fn pods_of(model: &Model, test: impl Fn(&crate::protocol::light::PodLight) -> bo
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(24))]
+    #![proptest_config(crate::actors::properties::property(24))]
 
     /// Whatever templates follow one another and however slowly pods get ready: never more pods than surge allows, and, once
     /// it was available, never fewer than the strategy promises.

@@ -32,7 +32,7 @@ fn allows(policy: &Policy, start: i64, replicas: i64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(256))]
+    #![proptest_config(crate::actors::properties::property(256))]
     #[test]
     fn limits_and_rates_hold(
         up in rules(), down in rules(), min in 0i64..5, more in 0i64..60,

@@ -52,7 +52,7 @@ fn count(model: &Model, field: &str) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(96))]
+    #![proptest_config(crate::actors::properties::property(96))]
     #[test]
     fn never_counted_twice(indexed in any::<bool>(), steps in proptest::collection::vec(step(), 1..60)) {
         let model = Model::default();

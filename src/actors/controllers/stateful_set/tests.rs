@@ -178,7 +178,7 @@ fn a_claim_that_goes_with_its_old_pod_is_not_given_to_the_new_one() {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(24))]
+    #![proptest_config(crate::actors::properties::property(24))]
 
     /// However templates and sizes change: an update never makes more unavailable than allowed, ordered sets have no gap
     /// below a pod that works, and in the end exactly the wanted numbers are there, of the latest template.

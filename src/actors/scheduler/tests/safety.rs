@@ -61,7 +61,7 @@ fn allowed(stage: &Stage, placed: &HashMap<usize, (Wish, String)>, wish: &Wish, 
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(64))]
+    #![proptest_config(crate::actors::properties::property(64))]
 
     #[test]
     fn no_rule_is_broken_and_nobody_is_refused_in_vain(

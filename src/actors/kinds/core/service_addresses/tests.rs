@@ -136,7 +136,7 @@ fn a_full_range_says_so() {
 }
 
 proptest! {
-    #![proptest_config(crate::fuzz::property(64))]
+    #![proptest_config(crate::actors::properties::property(64))]
 
     /// Whatever comes and goes: nobody shares, the set is exactly what the services hold, and a refusal means that all is taken.
     #[test]
