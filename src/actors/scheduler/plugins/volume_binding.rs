@@ -96,9 +96,14 @@ impl Plugin for VolumeBinding {
         }
         match sort(pod, cluster) {
             Err(reason) => PreFilter::Refuse(reason),
-            Ok((bound, unbound)) => {
+            Ok((mut bound, unbound)) => {
+                // Volumes that every node can reach refuse none.
+                let claims = pod.volumes.as_ref().map_or(&[][..], |v| &v.claims);
+                let volume = |at: &usize| cluster.storage.volumes.get(&cluster.storage.claims.get(&claims.get(*at)?.key)?.volume);
+                bound.retain(|at| volume(at).is_none_or(|v| v.nodes.is_some()));
+                let any = !bound.is_empty() || !unbound.is_empty();
                 (state.volumes.bound, state.volumes.unbound) = (bound, unbound);
-                PreFilter::Go
+                if any { PreFilter::Go } else { PreFilter::Skip }
             }
         }
     }
