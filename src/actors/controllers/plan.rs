@@ -33,6 +33,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Create(Creation),
+    /// Create an object after what it needs.
+    CreateAfter(Creation, Vec<Prerequisite>),
     Delete(Deletion),
     Patch(Patch),
     Event(EventNote),
@@ -47,6 +49,15 @@ pub struct Creation {
     pub namespace: Arc<str>,
     pub object: Value,
     pub report: Option<Report>,
+}
+
+/// What must be there before another object is made. All of one object's prerequisites are tried, one after the other; when one
+/// fails, the object itself is not made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prerequisite {
+    pub creation: Creation,
+    /// What the object's own failure says before the error: `failed to create PVC data-web-0: `.
+    pub failure: String,
 }
 
 /// Delete an object.

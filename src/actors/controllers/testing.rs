@@ -56,6 +56,8 @@ struct State {
     feeds: Vec<(String, mpsc::UnboundedSender<News>)>,
     /// Creations refused before they succeed.
     refuse: usize,
+    /// The name whose creations are refused.
+    unwelcome: String,
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -158,6 +160,11 @@ impl Model {
         self.state().refuse = count;
     }
 
+    /// Objects of this name can't be created from now on.
+    pub fn refuse_name(&self, name: &str) {
+        self.state().unwelcome = name.into();
+    }
+
     pub fn put(&self, kind: &str, mut object: Value) -> Arc<Entry> {
         let mut state = self.state();
         let number = state.revision + 1;
@@ -225,6 +232,9 @@ impl Model {
                 state.refuse -= 1;
                 return Err(ApiError::forbidden("", &creation.kind, "", "exceeded quota"));
             }
+            if !state.unwelcome.is_empty() && creation.object["metadata"]["name"] == state.unwelcome.as_str() {
+                return Err(ApiError::forbidden("", &creation.kind, &state.unwelcome, "exceeded quota"));
+            }
         }
         let mut object = creation.object.clone();
         if !creation.namespace.is_empty() {
@@ -236,6 +246,10 @@ impl Model {
     pub fn apply(&self, action: &Action) -> Result<(), ApiError> {
         match action {
             Action::Create(c) => self.created(c).map(|entry| self.report(c.report.as_ref(), &entry)),
+            Action::CreateAfter(c, needs) => {
+                let made = needs.iter().map(|need| self.apply(&Action::Create(need.creation.clone())));
+                made.fold(Ok(()), Result::and).and_then(|()| self.apply(&Action::Create(c.clone())))
+            }
             Action::Delete(d) => self.deleted(d).map(|entry| self.report(d.report.as_ref(), &entry)),
             Action::Patch(p) => self.patched(p).map(drop),
             Action::Event(note) => {

@@ -12,7 +12,7 @@ mod tests;
 use super::feed::Change;
 use super::index::Parts;
 use super::owned::Family;
-use super::plan::{Action, Creation, Deletion, Failure, Patch, Plan, Propagation};
+use super::plan::{Action, Creation, Deletion, Failure, Patch, Plan, Prerequisite, Propagation};
 use super::replication::Pod;
 use super::revisions::{HASH_LABEL, History, POD_LABEL, SHELF as REVISIONS};
 use super::runner::{Controller, Key};
@@ -125,7 +125,7 @@ impl Set<'_> {
                 }
                 Some(pod) => {
                     if pod.light.phase == Phase::Pending {
-                        claims::make_missing(self, ordinal, plan);
+                        plan.actions.extend(claims::missing(self, ordinal).into_iter().map(|need| Action::Create(need.creation)));
                     }
                     let wait = !self.healthy(pod);
                     if !(self.ordered && wait) {
@@ -212,8 +212,12 @@ impl Set<'_> {
     fn create(&self, ordinal: i64, plan: &mut Plan) {
         let name = if self.takes_current(ordinal) { &self.current } else { &self.update };
         let Some(revision) = self.history.named(name) else { return };
-        claims::make_missing(self, ordinal, plan);
         let pod = identity::pod_name(&self.entry.key.name, ordinal);
+        let (needs, leaving) = (claims::missing(self, ordinal), claims::leaving(self, ordinal));
+        if !leaving.is_empty() {
+            self.wait_for(&pod, &leaving, needs, plan);
+            return;
+        }
         let report = FAMILY.report(
             self.entry,
             ("SuccessfulCreate", format!("create Pod {{}} in StatefulSet {} successful", self.entry.key.name)),
@@ -222,12 +226,22 @@ impl Set<'_> {
         if plan.why.is_empty() {
             plan.why = format!("stateful set {}: pod {pod} is missing", self.entry.key);
         }
-        plan.actions.push(Action::Create(Creation {
+        let creation = Creation {
             kind: "pods".into(),
             namespace: self.entry.key.namespace.clone(),
             object: identity::pod(self, ordinal, &revision.template(), name),
             report: Some(report),
-        }));
+        };
+        plan.actions.push(Action::CreateAfter(creation, needs));
+    }
+
+    /// A pod is not made with claims that are on their way out; that they have gone brings the set back. Its other claims are made.
+    fn wait_for(&self, pod: &str, leaving: &[String], needs: Vec<Prerequisite>, plan: &mut Plan) {
+        plan.actions.extend(needs.into_iter().map(|need| Action::Create(need.creation)));
+        let each: Vec<String> = leaving.iter().map(|claim| format!("pvc {claim} is being deleted")).collect();
+        let error = if let [only] = each.as_slice() { only.clone() } else { format!("[{}]", each.join(", ")) };
+        let message = format!("create Pod {pod} in StatefulSet {} failed error: {error}", self.entry.key.name);
+        plan.actions.push(FAMILY.event(self.entry, "Warning", "FailedCreate", message));
     }
 
     fn delete(&self, pod: &Pod, why: &str, plan: &mut Plan) {
@@ -284,7 +298,9 @@ impl Controller for StatefulSets {
     fn keys(&self, change: &Change, before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
         if &*change.kind == claims::SHELF {
             if change.deleted {
-                out.extend(claims::set_waiting(&change.entry).map(|set| Key { kind: FAMILY.shelf.into(), object: set }));
+                let sets = world.list(FAMILY.shelf, Some(&change.entry.key.namespace));
+                let waiting = sets.iter().filter(|set| claims::named_by(&set.key.name, &change.entry.key.name));
+                out.extend(waiting.map(|set| Key::of(FAMILY.shelf, &set.key)));
             }
             return;
         }
