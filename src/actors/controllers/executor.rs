@@ -17,8 +17,10 @@ const CREATIONS: usize = 256;
 pub struct Outcome {
     /// The shelves written, with the highest revision answered for each.
     pub written: Vec<(Arc<str>, u64)>,
-    /// What was done to objects; their status apart, which decides nothing.
+    /// What was done to objects; their status apart.
     pub deeds: Vec<Deed>,
+    /// The objects whose status was written.
+    pub statuses: Vec<Subject>,
     /// The first error. Conflicts and vanished objects count too: the key is looked at again.
     pub failure: Option<Failure>,
     /// Events of what was done, not recorded yet.
@@ -101,7 +103,11 @@ async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -
             Ok(Some(entry)) => {
                 outcome.tell(done.report, Ok(&entry.key.name));
                 outcome.wrote(done.kind, entry.revision);
-                outcome.deeds.extend(done.verb.map(|verb| Deed { verb, object: Subject::new(done.kind, &entry.key) }));
+                let object = Subject::new(done.kind, &entry.key);
+                match done.verb {
+                    Some(verb) => outcome.deeds.push(Deed { verb, object }),
+                    None => outcome.statuses.push(object),
+                }
             }
             Ok(None) => {}
             Err(error) => {
@@ -116,7 +122,7 @@ async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -
 
 /// One write that was tried.
 struct Done<'a> {
-    /// `None` for what is no decision.
+    /// `None` for a status.
     verb: Option<Verb>,
     kind: &'a Arc<str>,
     report: Option<&'a Report>,

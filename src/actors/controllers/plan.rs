@@ -3,8 +3,12 @@ use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes of a plan's reasons after which no more are added.
+const LONGEST_WHY: usize = 400;
 
 /// A controller's decision about one key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +25,17 @@ impl Plan {
     /// Nothing to do.
     pub fn quiet() -> Plan {
         Plan::default()
+    }
+
+    /// Adds a reason to [`why`](Self::why): the first one names its subject, further ones follow it.
+    pub fn because(&mut self, subject: impl fmt::Display, reason: impl fmt::Display) {
+        let reason = reason.to_string();
+        if self.why.is_empty() {
+            self.why = format!("{subject}: {reason}");
+        } else if self.why.len() < LONGEST_WHY && !self.why.contains(&reason) {
+            self.why.push_str("; ");
+            self.why.push_str(&reason);
+        }
     }
 
     /// Look again after `delay`, or sooner when that was asked for already.

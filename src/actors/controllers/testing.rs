@@ -397,6 +397,7 @@ impl<'a> Bench<'a> {
             known.remove(&key);
             let world = View { objects: self.model, index: &self.index };
             let plan = controller.plan(&key, &world, at(now), None);
+            assert!(!plan.why.is_empty() || !decides(&plan.actions), "{} acts without a reason: {:?}", controller.name(), plan.actions);
             let (done, cut) = plan.actions.split_at(self.left.min(plan.actions.len()));
             let failed = done.iter().filter(|a| self.model.apply(a).is_err()).count();
             self.left -= done.len();
@@ -415,6 +416,15 @@ impl<'a> Bench<'a> {
     pub fn plan(&mut self, controller: &mut dyn Controller, key: &Key, now: i64) -> super::plan::Plan {
         controller.plan(key, &View { objects: self.model, index: &self.index }, at(now), None)
     }
+}
+
+/// Whether a plan does more than to write a status and to tell of it.
+fn decides(actions: &[Action]) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Create(_) | Action::CreateAfter(..) | Action::Delete(_) => true,
+        Action::Patch(patch) => patch.subresource != Some("status"),
+        Action::Event(_) => false,
+    })
 }
 
 pub fn mk_rs(name: &str, replicas: i64, app: &str) -> Value {

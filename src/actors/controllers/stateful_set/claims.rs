@@ -123,6 +123,9 @@ pub fn keep_owners(set: &Set<'_>, ordinal: i64, pod: &Pod, condemned: bool, plan
                 "controller": true, "blockOwnerDeletion": true,
             }));
         }
+        let with = if of_pod { "its pod" } else { "the set" };
+        let fate = if of_pod || of_set { format!("goes with {with}") } else { "outlives the set".into() };
+        plan.because(FAMILY.subject(set.entry), format_args!("claim {} {fate}", claim.key.name));
         let owners = if owners.is_empty() { Value::Null } else { owners.into() };
         plan.actions.push(meta_patch(SHELF, &claim, json!({ "ownerReferences": owners }), true));
     }

@@ -76,7 +76,7 @@ pub fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
         set.work(&mut plan);
         let limit = set.object["spec"]["revisionHistoryLimit"].as_i64().unwrap_or(10);
         let live = |name: &str| name == set.current || set.pods.values().any(|pod| revision_of(pod) == name);
-        set.history.truncate(limit, |revision| live(&revision.name), &mut plan);
+        set.history.truncate(FAMILY, entry, limit, |revision| live(&revision.name), &mut plan);
     }
     status::add(&set, now, &mut plan);
     plan
@@ -125,7 +125,7 @@ impl Set<'_> {
                 }
                 Some(pod) => {
                     if pod.light.phase == Phase::Pending {
-                        plan.actions.extend(claims::missing(self, ordinal).into_iter().map(|need| Action::Create(need.creation)));
+                        self.make_claims(&pod.entry.key.name, claims::missing(self, ordinal), plan);
                     }
                     let wait = !self.healthy(pod);
                     if !(self.ordered && wait) {
@@ -223,9 +223,7 @@ impl Set<'_> {
             ("SuccessfulCreate", format!("create Pod {{}} in StatefulSet {} successful", self.entry.key.name)),
             ("FailedCreate", format!("create Pod {pod} in StatefulSet {} failed error: {{}}", self.entry.key.name)),
         );
-        if plan.why.is_empty() {
-            plan.why = format!("stateful set {}: pod {pod} is missing", self.entry.key);
-        }
+        plan.because(FAMILY.subject(self.entry), format_args!("pod {pod} is missing"));
         let creation = Creation {
             kind: "pods".into(),
             namespace: self.entry.key.namespace.clone(),
@@ -235,9 +233,16 @@ impl Set<'_> {
         plan.actions.push(Action::CreateAfter(creation, needs));
     }
 
+    fn make_claims(&self, pod: &str, needs: Vec<Prerequisite>, plan: &mut Plan) {
+        for need in needs {
+            plan.because(FAMILY.subject(self.entry), format_args!("pod {pod} lacks a claim"));
+            plan.actions.push(Action::Create(need.creation));
+        }
+    }
+
     /// A pod is not made with claims that are on their way out; that they have gone brings the set back. Its other claims are made.
     fn wait_for(&self, pod: &str, leaving: &[String], needs: Vec<Prerequisite>, plan: &mut Plan) {
-        plan.actions.extend(needs.into_iter().map(|need| Action::Create(need.creation)));
+        self.make_claims(pod, needs, plan);
         let each: Vec<String> = leaving.iter().map(|claim| format!("pvc {claim} is being deleted")).collect();
         let error = if let [only] = each.as_slice() { only.clone() } else { format!("[{}]", each.join(", ")) };
         let message = format!("create Pod {pod} in StatefulSet {} failed error: {error}", self.entry.key.name);
@@ -253,9 +258,7 @@ impl Set<'_> {
             ("SuccessfulDelete", format!("delete Pod {{}} in StatefulSet {} successful", self.entry.key.name)),
             ("FailedDelete", format!("delete Pod {} in StatefulSet {} failed error: {{}}", pod.entry.key.name, self.entry.key.name)),
         );
-        if plan.why.is_empty() {
-            plan.why = format!("stateful set {}: pod {} {why}", self.entry.key, pod.entry.key.name);
-        }
+        plan.because(FAMILY.subject(self.entry), format_args!("pod {} {why}", pod.entry.key.name));
         plan.actions.push(Action::Delete(Deletion {
             kind: "pods".into(),
             key: pod.entry.key.clone(),
