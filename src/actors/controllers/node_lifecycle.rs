@@ -317,6 +317,9 @@ impl NodeLifecycle {
         }
         let taints = self.ages.observe(&node, &pods, steady);
         taint_eviction::plan(&taints, &pods, steady, now, &mut plan);
+        if pod_gc::out_of_service(&node) {
+            pod_gc::free(&node, &pods, now, &mut plan);
+        }
         let ready = matches!(&node.light, Light::Node(light) if light.ready);
         if plan.actions.is_empty() && taints.is_empty() && ready {
             self.calm.insert(name.clone(), node.revision);
@@ -375,7 +378,8 @@ impl Controller for NodeLifecycle {
             // Only a node in trouble cares about its pods here.
             Some(found) => {
                 let Light::Node(health) = &found.light else { return };
-                if health.taints.iter().any(|t| &*t.effect == "NoExecute") || (!health.ready && light.ready) {
+                let ends = entry.meta.deleting.is_some() && pod_gc::out_of_service(&found);
+                if health.taints.iter().any(|t| &*t.effect == "NoExecute") || (!health.ready && light.ready) || ends {
                     out.push(Key { kind: "nodes".into(), object: node });
                 }
             }
