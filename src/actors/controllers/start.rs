@@ -91,7 +91,8 @@ pub fn start(
     });
     fetcher.tell(autoscalers);
     run.controller("endpoints", || Endpoints);
-    run.controller("disruption", || Disruption);
+    let scales = kinds.clone();
+    run.controller("disruption", move || Disruption::new(Box::new(scales.clone())));
     run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
     let remote = settings.aggregation.clone();
