@@ -90,7 +90,7 @@ pub fn start(
         HorizontalPodAutoscalers::new(targets.clone(), Box::new(meters.clone()), Box::new(|_| steady::now()))
     });
     fetcher.tell(autoscalers);
-    run.controller("endpoints", || Endpoints);
+    run.controller("endpoints", Endpoints::default);
     let scales = kinds.clone();
     run.controller("disruption", move || Disruption::new(Box::new(scales.clone())));
     run.controller("finishedpods", FinishedPods::default);
