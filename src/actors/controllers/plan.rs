@@ -124,7 +124,7 @@ pub struct EventNote {
 }
 
 /// The object an event is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
     pub api_version: Arc<str>,
     pub kind: Arc<str>,

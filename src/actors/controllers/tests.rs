@@ -275,6 +275,39 @@ fn a_silent_node_loses_its_pods_in_time() {
 }
 
 #[test]
+fn nodes_that_come_and_go_and_evictions_that_are_taken_back_are_told() {
+    let model = Model::default();
+    let mut controller = NodeLifecycle::new(Heartbeats::default(), None, Box::new(|now| now));
+    let mut bench = Bench::new(&model, &mut controller);
+    let node = model.put("nodes", mk_node("n1", "1", "1Gi", 10)).key.clone();
+    let tolerates = |seconds: i64| json!([{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
+    for (name, seconds) in [("waits", 100), ("goes", 1)] {
+        let mut pod = mk_pod(name, json!({}));
+        pod["spec"]["nodeName"] = "n1".into();
+        pod["spec"]["tolerations"] = tolerates(seconds);
+        pod["status"] = json!({"phase": "Running"});
+        model.put("pods", pod);
+    }
+    bench.converge(&mut controller, 0);
+    model.edit("nodes", &node, json!({"spec": {"taints": [{"key": "full", "effect": "NoExecute"}]}}));
+    bench.converge(&mut controller, 10);
+    model.edit("nodes", &node, json!({"metadata": {"annotations": {"touched": "1"}}}));
+    bench.converge(&mut controller, 20);
+    model.edit("nodes", &node, json!({"spec": {"taints": null}}));
+    bench.converge(&mut controller, 30);
+    model.delete_now("nodes", &node, Propagation::Background);
+    bench.converge(&mut controller, 40);
+    let told: Vec<String> = model.events().into_iter().map(|e| format!("{} {}", e.reason, e.message)).collect();
+    let wanted = [
+        "RegisteredNode Node n1 event: Registered Node n1 in Controller",
+        "TaintManagerEviction Marking for deletion Pod default/goes",
+        "TaintManagerEviction Cancelling deletion of Pod default/waits",
+        "RemovingNode Node n1 event: Removing Node n1 from Controller",
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
 fn a_node_out_of_service_gives_up_the_pods_that_wait_for_their_end() {
     let model = Model::default();
     let mut controller = NodeLifecycle::new(Heartbeats::default(), None, Box::new(|now| now));
