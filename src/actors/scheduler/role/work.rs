@@ -285,7 +285,7 @@ impl Scheduler {
             return;
         }
         self.busy += 1;
-        self.writer.decided(told::refused(component, &pod, &message));
+        self.writer.decided(told::refused(component, &pod, &message, victims.as_ref()));
         let telling = Telling { pod, message, nomination, victims, outranked, component };
         let (writer, life, source, events) = (self.writer.clone(), self.life, self.source.clone(), self.events.clone());
         scope.run(async move {
