@@ -4,6 +4,7 @@ mod configured;
 pub mod fixture;
 mod pace;
 mod queue;
+mod residents;
 mod safety;
 
 use super::decide::{Outcome, enough};
