@@ -55,6 +55,16 @@ pub enum PreFilter {
     Refuse(Reason),
 }
 
+/// How a plugin's pre-filter ended for a pod that no node would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreFiltered {
+    /// Another plugin had refused all nodes before it was asked.
+    Unasked,
+    /// It refused all nodes itself.
+    Refused,
+    Passed,
+}
+
 /// Whether a pod that has its node may go on to be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permit {
@@ -110,6 +120,12 @@ pub trait Plugin: Send + Sync {
 
     /// `other` is thought to be on the node (`sign` 1), or thought away (-1): the state has to follow.
     fn shift(&self, _pod: &PodInfo, _other: &Resident, _slot: usize, _sign: i64, _cluster: &Cluster, _state: &mut State) {}
+
+    /// No node will do: what the plugin adds to the message, having nothing to offer itself. `Err`: it failed, and those after it
+    /// are not asked.
+    fn post_filter(&self, _pod: &PodInfo, _before: PreFiltered) -> Result<&'static str, &'static str> {
+        Ok("")
+    }
 
     /// Before scoring, with all nodes that will do. False: nothing to score.
     fn pre_score(&self, _pod: &PodInfo, _slots: &[usize], _cluster: &Cluster, _state: &mut State) -> bool {

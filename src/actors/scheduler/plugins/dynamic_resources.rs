@@ -1,6 +1,7 @@
 //! DynamicResources: claims on devices. What is allocated must be within the node's reach, what is not is allocated for the node that is
 //! chosen, and the pod is bound when it stands in every claim that it may use it.
 use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
+use crate::actors::scheduler::framework::PreFiltered;
 use crate::actors::controllers::resource_claim::{FINALIZER, Meant, meant};
 use crate::actors::scheduler::cluster::devices::allocate::{Want, allocation, choose};
 use crate::actors::scheduler::cluster::devices::{CLAIMS, Claim};
@@ -94,7 +95,7 @@ impl Plugin for DynamicResources {
     }
 
     fn points(&self) -> Points {
-        Points::PRE_FILTER.and(Points::FILTER).and(Points::RESERVE).and(Points::PRE_BIND)
+        Points::PRE_FILTER.and(Points::FILTER).and(Points::POST_FILTER).and(Points::RESERVE).and(Points::PRE_BIND)
     }
 
     fn pre_filter(&self, pod: &PodInfo, cluster: &Cluster, state: &mut State) -> PreFilter {
@@ -119,6 +120,16 @@ impl Plugin for DynamicResources {
         match choose(&state.devices, &node.name, &node.meta) {
             Some(_) => Ok(()),
             None => Err(Reason::unresolvable("cannot allocate all claims")),
+        }
+    }
+
+    /// Upstream looks for what its pre-filter left behind, and fails where there is nothing; what can be given back is given back by
+    /// the controller of claims as soon as nobody uses it.
+    fn post_filter(&self, pod: &PodInfo, before: PreFiltered) -> Result<&'static str, &'static str> {
+        match before {
+            PreFiltered::Unasked => Err("not found"),
+            PreFiltered::Passed if !pod.devices.is_empty() => Ok("still not schedulable"),
+            PreFiltered::Passed | PreFiltered::Refused => Ok("no new claims to deallocate"),
         }
     }
 
