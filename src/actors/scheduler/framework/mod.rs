@@ -86,6 +86,35 @@ pub struct Write {
     pub subresource: Option<&'static str>,
 }
 
+/// What came of a [`Write`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    pub shelf: &'static str,
+    pub key: ObjectKey,
+    /// The model has to be as new to say anything about it.
+    pub revision: u64,
+}
+
+/// How far that is which a pod with a node waits for before it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Ready,
+    Waits,
+    /// It will not come: why.
+    Failed(String),
+}
+
+impl Progress {
+    /// The worse of two.
+    pub fn and(self, other: Progress) -> Progress {
+        match (&self, &other) {
+            (Progress::Failed(_), _) => self,
+            (_, Progress::Failed(_)) | (Progress::Ready, _) => other,
+            (Progress::Waits, _) => self,
+        }
+    }
+}
+
 /// One plugin. Points that it has no part in keep their empty default; [`Plugin::points`] says which it has.
 pub trait Plugin: Send + Sync {
     /// Upstream's name.
@@ -149,6 +178,11 @@ pub trait Plugin: Send + Sync {
 
     fn permit(&self, _pod: &PodInfo, _node: &NodeInfo) -> Permit {
         Permit::Allow
+    }
+
+    /// How far that is which the plugin made the pod wait for. `written`: what was written for the pod; `None` while that is under way.
+    fn progress(&self, _pod: &PodInfo, _node: &NodeInfo, _written: Option<&[Written]>, _cluster: &Cluster) -> Progress {
+        Progress::Ready
     }
 
     /// Whether the plugin binds pods: by `pods/binding`, after the writes of [`reserve`](Self::reserve).

@@ -13,8 +13,8 @@ pub fn placed(by: &str, assumed: &Assumed) -> Decision {
 }
 
 /// Why it has to wait.
-pub fn refused(by: &str, pod: &PodInfo, message: &str) -> Decision {
+pub fn refused(by: &str, pod: &PodInfo, reason: &str, message: &str) -> Decision {
     let about = Subject::new("pods", &pod.key);
-    let failure = Some("Unschedulable".into());
+    let failure = Some(reason.into());
     Decision { at: now().as_millisecond(), by: by.into(), about, why: message.into(), cause: None, deeds: Vec::new(), failure }
 }

@@ -38,7 +38,7 @@ fn who_is_asked_last_has_the_last_word() {
         let Outcome::Unschedulable { message, preemption, .. } = stage.decision(&info).outcome else { panic!("it fits?") };
         (message, preemption)
     };
-    let big = || pod("p", json!({}), cpu("9"));
+    let big = || pod("p", json!({}), cpu("1"));
     let off = |what: &str| format!("profiles: [{{plugins: {{multiPoint: {{disabled: [{{name: {what}}}]}}}}}}]");
     let full = "0/1 nodes are available: 1 Insufficient cpu.";
     let nobody = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
@@ -49,7 +49,7 @@ fn who_is_asked_last_has_the_last_word() {
         ("profiles: [{plugins: {postFilter: {disabled: [{name: '*'}]}}}]".into(), full.into()),
     ] {
         let mut stage = Stage::configured(&yaml);
-        stage.node(mk_node("n0", "4", "8Gi", 10));
+        stage.node(mk_node("n0", "4", "8Gi", 10)).on("n0", pod("q", json!({}), cpu("4")));
         assert_eq!(said(&mut stage, big()).0, want, "{yaml}");
     }
     // A pod that somebody refused before nodes were looked at, with claims on devices or without.
