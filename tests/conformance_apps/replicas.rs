@@ -57,3 +57,19 @@ fn replication_controllers_adopt_scale_and_say_what_fails() {
         holds(c, "ReplicaFailure").is_none() && c["status"]["replicas"] == 2
     });
 }
+
+#[test]
+fn every_replica_of_a_set_serves_its_own_name() {
+    let mut place = Place::new("replicasets-serve");
+    let mut pod = sleeper("kubia");
+    pod["spec"] = json!({"containers": [{"name": "kubia", "image": "impresario.local/kubia", "ports": [{"containerPort": 8080}]}]});
+    place.create(APPS, "replicasets", &workload("kubia", 2, &pod));
+    place.until("both are ready", APPS, "replicasets/kubia", |s| s["status"]["readyReplicas"] == 2);
+    let pods = place.until_items("there are two", "v1", "pods", |pods| pods.len() == 2);
+    for pod in &pods {
+        let name = pod["metadata"]["name"].as_str().expect("a name");
+        let path = place.path("v1", &format!("pods/{name}:8080/proxy/"));
+        let text = wait_for("it listens", SOON, || place.client.get(&path).ok().filter(|answer| answer.status == 200));
+        assert_eq!(String::from_utf8_lossy(&text.body).trim(), format!("You've hit {name}"));
+    }
+}

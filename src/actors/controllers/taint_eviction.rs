@@ -155,6 +155,7 @@ pub(super) fn disruption(pod: &Entry, object: &Value, reason: &str, message: &st
     conditions.retain(|c| c["type"] != "DisruptionTarget");
     conditions.push(json!({
         "type": "DisruptionTarget", "status": "True", "reason": reason, "message": message, "lastTransitionTime": rfc3339(now),
+        "observedGeneration": pod.meta.generation,
     }));
     let mut status = json!({ "conditions": conditions });
     if let Some(phase) = phase {

@@ -58,6 +58,8 @@ struct State {
     refuse: usize,
     /// The name whose creations are refused.
     unwelcome: String,
+    /// Binds refused before they succeed.
+    refuse_binds: usize,
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -163,6 +165,10 @@ impl Model {
     /// Objects of this name can't be created from now on.
     pub fn refuse_name(&self, name: &str) {
         self.state().unwelcome = name.into();
+    }
+
+    pub fn refuse_binds(&self, count: usize) {
+        self.state().refuse_binds = count;
     }
 
     pub fn put(&self, kind: &str, mut object: Value) -> Arc<Entry> {
@@ -349,7 +355,14 @@ impl Writer for Model {
     }
 
     async fn bind(&self, pod: &ObjectKey, uid: &str, node: &str) -> Result<Arc<Entry>, ApiError> {
-        let entry = self.state().find("pods", pod, Some(uid))?;
+        let entry = {
+            let mut state = self.state();
+            if state.refuse_binds > 0 {
+                state.refuse_binds -= 1;
+                return Err(ApiError::conflict("", "pods", &pod.name, "not now"));
+            }
+            state.find("pods", pod, Some(uid))?
+        };
         let bound = matches!(&entry.light, Light::Pod(light) if !light.node.is_empty());
         if bound {
             return Err(ApiError::conflict("", "pods", &pod.name, "already bound"));

@@ -29,8 +29,9 @@ impl Plugin for VolumeRestrictions {
         Points::PRE_FILTER.and(Points::FILTER)
     }
 
-    fn pre_filter(&self, pod: &PodInfo, _cluster: &Cluster, _state: &mut State) -> PreFilter {
-        if pod.volumes.is_none() { PreFilter::Skip } else { PreFilter::Go }
+    fn pre_filter(&self, pod: &PodInfo, cluster: &Cluster, _state: &mut State) -> PreFilter {
+        let restricted = pod.volumes.as_ref().is_some_and(|v| !v.disks.is_empty() || !alone(v, cluster).is_empty());
+        if restricted { PreFilter::Go } else { PreFilter::Skip }
     }
 
     fn filter(&self, pod: &PodInfo, _slot: usize, node: &NodeInfo, cluster: &Cluster, _state: &State) -> Result<(), Reason> {

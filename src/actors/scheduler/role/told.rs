@@ -17,9 +17,9 @@ pub fn placed(by: &str, assumed: &Assumed) -> Decision {
 }
 
 /// Why it has to wait, and who makes room for it.
-pub fn refused(by: &str, pod: &PodInfo, message: &str, victims: Option<&Victims>) -> Decision {
+pub fn refused(by: &str, pod: &PodInfo, reason: &str, message: &str, victims: Option<&Victims>) -> Decision {
     let about = Subject::new("pods", &pod.key);
-    let failure = Some("Unschedulable".into());
+    let failure = Some(reason.into());
     let (mut why, mut deeds) = (message.to_string(), Vec::new());
     if let Some(victims) = victims {
         let names: Vec<&str> = victims.pods.iter().take(NAMED).map(|(key, _)| &*key.name).collect();
