@@ -182,7 +182,8 @@ impl Plugin for DynamicResources {
             if claim.given.is_some() && claim.is_reserved_for(&pod.uid) {
                 return Progress::Ready;
             }
-            let seen = written.is_some_and(|all| all.iter().filter(|w| w.shelf == CLAIMS && w.key == *key).all(|w| w.revision <= claim.revision));
+            let seen =
+                written.is_some_and(|all| all.iter().filter(|w| w.shelf == CLAIMS && w.key == *key).all(|w| w.revision <= claim.revision));
             if seen { Progress::Failed(format!("claim {key} is not reserved for the pod any more")) } else { Progress::Waits }
         };
         pod.devices.iter().map(of).reduce(Progress::and).unwrap_or(Progress::Ready)

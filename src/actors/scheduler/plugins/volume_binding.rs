@@ -244,7 +244,9 @@ fn volume_progress(name: &Arc<str>, node: &NodeInfo, written: &[Written], cluste
             let node = &node.name;
             failed(format!("pv \"{name}\" node affinity doesn't match node \"{node}\": no matching NodeSelectorTerms"))
         }
-        Some(volume) if volume.claim.as_ref().is_none_or(|(_, uid)| uid.is_empty()) => failed(format!("ClaimRef got reset for pv \"{name}\"")),
+        Some(volume) if volume.claim.as_ref().is_none_or(|(_, uid)| uid.is_empty()) => {
+            failed(format!("ClaimRef got reset for pv \"{name}\""))
+        }
         Some(_) => Progress::Ready,
     }
 }

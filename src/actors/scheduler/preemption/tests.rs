@@ -39,7 +39,10 @@ fn the_least_important_make_room() {
     let mut meek = low("vip", "1", 9);
     meek["spec"]["preemptionPolicy"] = "Never".into();
     let (said, _) = preempt(&mut stage, meek);
-    assert_eq!(said, "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.");
+    assert_eq!(
+        said,
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never."
+    );
 }
 
 #[test]

@@ -20,11 +20,9 @@ impl Scheduler {
         let Some(node) = node else {
             return Progress::Failed(format!("failed to get node \"{0}\": node \"{0}\" not found", assumed.node));
         };
-        let each = profile.at(Points::PRE_BIND).map(|(_, slot)| {
-            match slot.plugin.progress(&assumed.pod, node, written, &self.cluster) {
-                Progress::Failed(why) => Progress::Failed(format!("running PreBind plugin \"{}\": {why}", slot.plugin.name())),
-                other => other,
-            }
+        let each = profile.at(Points::PRE_BIND).map(|(_, slot)| match slot.plugin.progress(&assumed.pod, node, written, &self.cluster) {
+            Progress::Failed(why) => Progress::Failed(format!("running PreBind plugin \"{}\": {why}", slot.plugin.name())),
+            other => other,
         });
         each.reduce(Progress::and).unwrap_or(Progress::Ready)
     }
@@ -129,7 +127,7 @@ impl Scheduler {
         let pod = Arc::new(PodInfo { told: why.into(), nominated: None, ..(**pod).clone() });
         self.cluster.denominate(&pod.key);
         self.queue.put(pod.clone(), profile, &self.rules.profiles, Instant::now());
-        self.writer.decided(told::refused(component, &pod, ERROR, why));
+        self.writer.decided(told::refused(component, &pod, ERROR, why, None));
         let telling = Telling { pod, reason: ERROR, message: why.into(), nomination, victims: None, outranked: Vec::new(), component };
         self.tell(telling, scope);
     }

@@ -142,7 +142,10 @@ impl Scheduler {
             self.happened.push(Happening::PodCame { slot, pod: Box::new(taken.pod.resident.clone()) });
         }
         let why = format!("{}: {why}", node.name);
-        Ok((Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, began: Instant::now(), why }, writes))
+        Ok((
+            Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, began: Instant::now(), why },
+            writes,
+        ))
     }
 
     /// Binds the pod, after its volumes and devices when it needs some.
@@ -221,7 +224,7 @@ impl Scheduler {
         if !news && nomination.is_none() {
             return;
         }
-        self.writer.decided(told::refused(component, &pod, UNSCHEDULABLE, &message));
+        self.writer.decided(told::refused(component, &pod, UNSCHEDULABLE, &message, victims.as_ref()));
         self.tell(Telling { pod, reason: UNSCHEDULABLE, message, nomination, victims, outranked, component }, scope);
     }
 
