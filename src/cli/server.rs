@@ -72,6 +72,7 @@ impl Server {
             .await
             .map_err(|e| CliError::failed(format!("cannot write the default roles and bindings: {e}")))?;
         authorizer.refresh();
+        let approving = authorizer.clone();
         let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
@@ -98,11 +99,13 @@ impl Server {
             pod_cidr,
             ca: pki.ca_pem().to_string(),
             heartbeats: heartbeats.clone(),
+            authorizer: approving,
             pki: pki.clone(),
             aggregation,
             decisions,
             metrics,
             bootstrap: bootstrap_settings(config, &pki, listener.address),
+            event_ttl: (config.api.event_ttl > 0).then(|| Duration::from_secs(config.api.event_ttl)),
             scheduling,
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);
