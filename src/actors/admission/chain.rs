@@ -194,15 +194,51 @@ impl AdmissionChain {
             // Changes nothing when it was done already.
             plugins::service_account::mutate(&a, &mut object, &self.world, plugins::random())?;
         }
-        if self.on(Plugin::MutatingAdmissionPolicy) {
-            object = self.policies.mutate(&a, object, old)?;
-        }
-        if self.on(Plugin::MutatingAdmissionWebhook) {
-            let (mutated, more) = self.hooks.mutate(&a, object, old).await?;
-            object = mutated;
-            warnings.extend(more);
+        let mut policies = self.on(Plugin::MutatingAdmissionPolicy).then(|| self.policies.round());
+        let mut hooks = self.on(Plugin::MutatingAdmissionWebhook).then(|| self.hooks.round());
+        let came = object.clone();
+        for again in [false, true] {
+            if let Some(round) = &mut policies {
+                self.policies.mutate(&a, round, &mut object, old)?;
+            }
+            if let Some(round) = &mut hooks {
+                warnings.extend(self.hooks.mutate(&a, round, &mut object, old).await?);
+            }
+            if again || object == came {
+                break;
+            }
+            // What they brought in gets what everything else gets, and those who want to see later changes see them.
+            self.mutate_again(&a, &mut object, old)?;
         }
         Ok((object, warnings))
+    }
+
+    /// The server's own plugins once more, on what others have made of an object.
+    fn mutate_again(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        if a.subresource.is_empty() {
+            *object = a.kind.check_value(object).map_err(|e| ApiError::internal(e.to_string()))?.value;
+            a.kind.default(object);
+        }
+        self.mutate_written(a, object, old)
+    }
+
+    fn mutate_written(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        match (a.operation, a.subresource) {
+            (Operation::Create, "") => self.mutate_new(a, object)?,
+            (Operation::Update, "") if is(a, "", "pods") => {
+                if let Some(old) = old.filter(|_| self.on(Plugin::Priority)) {
+                    plugins::priority::keep(object, old);
+                }
+                if self.on(Plugin::AlwaysPullImages) {
+                    plugins::pull_images::mutate(object);
+                }
+            }
+            (_, "binding") if is_part(a, "", "pods", "binding") && self.on(Plugin::PodTopologyLabels) => {
+                plugins::topology_labels::mutate(object, &self.world);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn ask_validating(&self, a: Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Asked<()> {
@@ -220,26 +256,11 @@ impl AdmissionChain {
 impl Admission for AdmissionChain {
     fn mutate(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
         let mut warnings = Vec::new();
-        match (a.operation, a.subresource) {
-            (Operation::Create, "") => {
-                if is(a, "", "pods") && self.on(Plugin::PodPreset) {
-                    warnings = plugins::pod_presets::mutate(a, object, &self.world);
-                }
-                self.mutate_new(a, object)?;
-            }
-            (Operation::Update, "") if is(a, "", "pods") => {
-                if let Some(old) = old.filter(|_| self.on(Plugin::Priority)) {
-                    plugins::priority::keep(object, old);
-                }
-                if self.on(Plugin::AlwaysPullImages) {
-                    plugins::pull_images::mutate(object);
-                }
-            }
-            (_, "binding") if is_part(a, "", "pods", "binding") && self.on(Plugin::PodTopologyLabels) => {
-                plugins::topology_labels::mutate(object, &self.world);
-            }
-            _ => {}
+        // Presets are merged once: a second time they would be in conflict with themselves.
+        if a.operation == Operation::Create && is(a, "", "pods") && self.on(Plugin::PodPreset) {
+            warnings = plugins::pod_presets::mutate(a, object, &self.world);
         }
+        self.mutate_written(a, object, old)?;
         Ok(warnings)
     }
 

@@ -29,6 +29,14 @@ pub fn note_over(key: impl Into<String>, value: impl Into<String>) {
     let _ = NOTES.try_with(|notes| _ = notes.borrow_mut().insert(key.into(), value.into()));
 }
 
+/// What begins the key of notes that only those want who want request bodies as well.
+pub const DETAIL: char = '\u{1}';
+
+/// Notes something at length, for those who record the request's body as well.
+pub fn note_detail(key: impl AsRef<str>, value: impl Into<String>) {
+    note(format!("{DETAIL}{}", key.as_ref()), value);
+}
+
 /// Adds to a note, behind a comma.
 pub fn note_more(key: &str, value: &str) {
     let _ = NOTES.try_with(|notes| {

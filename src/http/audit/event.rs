@@ -1,6 +1,7 @@
 //! One request's record, from its arrival to its end.
 use super::policy::{Decision, Level, Stage};
 use super::sink::Sinks;
+use crate::actors::admission::notes::DETAIL;
 use crate::http::api::Target;
 use crate::protocol::time;
 use crate::protocol::user::User;
@@ -84,6 +85,11 @@ impl Record {
 
     /// Why the request was allowed or refused, and what else belongs to it.
     pub fn annotate(&mut self, key: &str, value: &str) {
+        let detail = key.strip_prefix(DETAIL);
+        if detail.is_some() && !self.wants_request() {
+            return;
+        }
+        let key = detail.unwrap_or(key);
         self.event["annotations"][key] = value.into();
     }
 

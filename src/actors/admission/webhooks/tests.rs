@@ -1,5 +1,6 @@
 //! Webhooks against a TLS server of this process.
 use crate::actors::admission::Plugins;
+use crate::actors::admission::notes::noting;
 use crate::actors::admission::tests::{Rig, pod};
 use crate::actors::kinds::{Admission, Attributes, Operation};
 use crate::protocol::meta::ObjectKey;
@@ -164,4 +165,34 @@ async fn a_webhook_that_fails_counts_by_its_policy() {
     assert!(failed.message.ends_with("Post \"https://hook.ns.svc:443/?timeout=5s\": service \"hook\" not found"), "{failed}");
     configure(&rig, "validating", &server, |hook| hook["failurePolicy"] = "Ignore".into());
     assert_eq!(validate(&rig, false).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn what_a_webhook_brings_in_gets_what_everything_gets() {
+    let server = Server::start(|request| {
+        let sidecar = json!({ "name": "sidecar", "image": "i" });
+        let has = request["object"]["spec"]["containers"].as_array().expect("containers").iter().any(|c| c["name"] == "sidecar");
+        let patch = json!([{ "op": "add", "path": "/spec/containers/-", "value": sidecar }]);
+        let patch = if has { json!([{ "op": "add", "path": "/spec/hostname", "value": "again" }]) } else { patch };
+        json!({ "allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch.to_string()) })
+    })
+    .await;
+    let rig = Rig::new(Plugins::choose(&["AlwaysPullImages".into()], &[]).expect("plugins"));
+    let limits = json!([{ "type": "Container", "default": { "cpu": "500m" } }]);
+    rig.put("limitranges", json!({ "metadata": { "name": "l", "namespace": "ns" }, "spec": { "limits": limits } }));
+    let key = ObjectKey::new("ns", "p");
+    for (policy, hostname) in [("Never", Value::Null), ("IfNeeded", json!("again"))] {
+        configure(&rig, "mutating", &server, |hook| hook["reinvocationPolicy"] = policy.into());
+        let (made, _) = rig.create("pods", pod(|_| {})).expect("a good pod");
+        let asked = Admission::ask_mutating(&rig.chain, rig.attributes("pods", Operation::Create, &key), made, None);
+        let (asked, notes) = noting(asked).await;
+        let spec = &asked.expect("granted").0["spec"];
+        let sidecar = &spec["containers"][1];
+        assert_eq!((&sidecar["resources"]["limits"], &sidecar["imagePullPolicy"]), (&json!({ "cpu": "500m" }), &json!("Always")));
+        assert_eq!(sidecar["volumeMounts"], spec["containers"][0]["volumeMounts"], "the token, once");
+        assert_eq!((spec["volumes"].as_array().map(Vec::len), &spec["hostname"]), (Some(1), &hostname), "{policy}");
+        let noted = &notes["mutation.webhook.admission.k8s.io/round_0_index_0"];
+        assert_eq!(noted, r#"{"configuration":"c","mutated":true,"webhook":"w.example.com"}"#);
+        assert_eq!(notes.contains_key("mutation.webhook.admission.k8s.io/round_1_index_0"), policy == "IfNeeded");
+    }
 }
