@@ -7,7 +7,8 @@ use super::quota;
 use super::refusal::{is, is_part};
 use super::request::MastersOnly;
 use super::selection::{Plugin, Plugins};
-use super::webhooks::{ClusterServices, Hooks, ResolveService};
+use super::webhooks::{ClusterServices, Hooks};
+use crate::actors::aggregation::Dial;
 use crate::actors::kinds::{Admission, Asked, Attributes, Operation};
 use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
@@ -21,11 +22,11 @@ pub struct AdmissionSettings {
     pub plugins: Plugins,
     pub authorizer: Arc<dyn Authorize>,
     /// Where webhooks behind a Service are.
-    pub services: Arc<dyn ResolveService>,
+    pub services: Arc<dyn Dial>,
 }
 
 impl AdmissionSettings {
-    /// Upstream's default plugins; masters may do everything; services are found by their endpoints.
+    /// Upstream's default plugins; masters may do everything; services are reached straight.
     pub fn new(shelves: &Arc<Shelves>) -> Self {
         AdmissionSettings {
             plugins: Plugins::default(),
@@ -243,6 +244,9 @@ impl AdmissionChain {
 
     async fn ask_validating(&self, a: Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Asked<()> {
         let mut warnings = Vec::new();
+        if a.operation == Operation::Delete && self.on(Plugin::MutatingAdmissionWebhook) {
+            warnings.extend(self.hooks.mutate_nothing(&a, old).await?);
+        }
         if self.on(Plugin::ValidatingAdmissionPolicy) {
             warnings.extend(self.policies.validate(&a, object, old)?);
         }

@@ -55,7 +55,7 @@ impl Rig {
     }
 
     pub fn attributes<'a>(&'a self, plural: &str, operation: Operation, key: &'a ObjectKey) -> Attributes<'a> {
-        Attributes { kind: kind(plural), operation, subresource: "", key, user: &self.user, dry_run: false }
+        Attributes { kind: kind(plural), operation, subresource: "", key, user: &self.user, dry_run: false, options: &Value::Null }
     }
 
     /// The object after a create, with the warnings.

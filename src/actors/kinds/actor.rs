@@ -395,7 +395,8 @@ fn terminating(kind: &Kind, key: &ObjectKey) -> ApiError {
 
 /// A request as admission sees it.
 pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, key: &'a ObjectKey, writer: &'a Writer) -> Attributes<'a> {
-    Attributes { kind, operation, subresource: part.subresource(), key, user: &writer.user, dry_run: writer.dry_run }
+    let options = &*writer.options;
+    Attributes { kind, operation, subresource: part.subresource(), key, user: &writer.user, dry_run: writer.dry_run, options }
 }
 
 fn verb_of(op: &WriteOp) -> &'static str {

@@ -229,9 +229,20 @@ impl Kinds {
             // What was asked about is what goes, or nothing.
             options.uid = options.uid.or_else(|| old["metadata"]["uid"].as_str().map(String::from));
         }
-        let mut written = self.write(served, WriteOp::Delete { key, options }, writer).await?;
+        let mut written = self.delete_unasked(served, key, options, writer).await?;
         written.warnings.extend(warnings);
         Ok(written)
+    }
+
+    /// Deletes an object, or marks it, when webhooks and policies have been asked about what brings this about.
+    pub async fn delete_unasked(
+        &self,
+        served: &Served,
+        key: ObjectKey,
+        options: DeleteOptions,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        self.write(served, WriteOp::Delete { key, options }, writer).await
     }
 
     /// The newest state of an object, durable or not.
@@ -278,9 +289,9 @@ impl Served {
         self.kind.check_value(body).map_err(|e| super::actor::decode_error(&e))
     }
 
-    /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
-    pub fn strict(&self, checked: &Checked) -> Option<ApiError> {
-        self.kind.strict_error(checked).map(|e| ApiError::bad_request(e.to_string()))
+    /// The error that `fieldValidation=Strict` makes of what was found in a body.
+    pub fn strict(&self, findings: &[String]) -> Option<ApiError> {
+        self.kind.strict_error(findings).map(|e| ApiError::bad_request(e.to_string()))
     }
 
     /// What `fieldValidation=Warn` says about it.

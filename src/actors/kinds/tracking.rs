@@ -99,7 +99,7 @@ pub(super) fn applied(
         return Err(apply::undeclared(intent.config, &checked.unknown).to_api_error());
     }
     if intent.validation == FieldValidation::Strict
-        && let Some(error) = kind.strict_error(&checked)
+        && let Some(error) = kind.strict_error(&checked.findings())
     {
         return Err(decode_error(&error));
     }

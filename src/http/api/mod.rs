@@ -1,5 +1,6 @@
 //! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
 //! both stand in front of this one gateway.
+mod bodies;
 mod connect;
 mod documents;
 mod eviction;

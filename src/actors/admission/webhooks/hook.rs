@@ -38,9 +38,7 @@ pub enum Place {
 /// The webhooks of a shelf of configurations: by the configurations' names, then in their order.
 pub fn hooks(snapshot: &Snapshot) -> Vec<Hook> {
     let parsed = snapshot.iter().map(|entry| entry.parse());
-    parsed
-        .flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, &c)).collect::<Vec<_>>())
-        .collect()
+    parsed.flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, &c)).collect::<Vec<_>>()).collect()
 }
 
 fn hook(w: &Value, configuration: &Value) -> Hook {

@@ -7,13 +7,14 @@ mod review;
 #[cfg(test)]
 mod tests;
 
-pub use resolver::{ClusterServices, ResolveService};
+pub use resolver::ClusterServices;
 
 use super::chain::derived;
 use super::derived::Derived;
 use super::matching::{Target, bindings, conditions_hold, request};
 use super::notes::{note, note_detail};
 use super::refusal::forbidden;
+use crate::actors::aggregation::Dial;
 use crate::actors::kinds::{Attributes, scale_of};
 use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
@@ -84,7 +85,7 @@ enum Asked {
 }
 
 impl Hooks {
-    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn ResolveService>, authorizer: Arc<dyn Authorize>) -> Self {
+    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn Dial>, authorizer: Arc<dyn Authorize>) -> Self {
         Hooks {
             mutating: derived(&shelves, "mutatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
             validating: derived(&shelves, "validatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
@@ -127,6 +128,27 @@ impl Hooks {
             }
         }
         round.seen = Some(seen);
+        Ok(warnings)
+    }
+
+    /// Asks the mutating webhooks about a deletion, in which there is nothing to change. Answers warnings.
+    pub async fn mutate_nothing(&self, a: &Attributes<'_>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        if self.mutating.is_empty() {
+            return Ok(warnings);
+        }
+        for (index, hook) in self.mutating.get().iter().enumerate() {
+            let Some(target) = self.wants(a, hook, None, old) else { continue };
+            let turn = Turn { round: 0, index };
+            let Asked::Answered(verdict) = self.ask(a, hook, turn, target, None, old).await? else { continue };
+            if verdict.patch.is_some_and(|patch| patch.as_array().is_none_or(|operations| !operations.is_empty())) {
+                let name = &hook.name;
+                let why = "attempted to modify the object, which is not supported for this operation";
+                return Err(ApiError::internal(format!("admission webhook \"{name}\" {why}")));
+            }
+            turn.note(hook, false, None);
+            warnings.extend(verdict.warnings);
+        }
         Ok(warnings)
     }
 
