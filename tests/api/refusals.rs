@@ -179,3 +179,20 @@ async fn fields_given_twice_are_told_ignored_or_refused() {
     let warned = place.api.send("PATCH", &apply, &media, yaml).await;
     assert_eq!((warned.header("warning"), &warned.json()["data"]["k"]), (quoted.as_str(), &json!("b")));
 }
+
+#[tokio::test]
+async fn requests_have_names_and_deadlines() {
+    let place = Place::new().await;
+    let said = place.api.get(&format!("{}?timeout=10", place.maps)).await.refused(400, "BadRequest");
+    assert_eq!(said, "invalid timeout specified in the request URL - time: missing unit in duration \"10\"");
+    let late = place.api.get(&format!("{}?timeout=1ns", place.maps)).await;
+    assert!(late.status == 200 || late.refused(504, "Timeout") == "Timeout: request did not complete within the allotted timeout");
+    let (one, other) = (place.api.get(&place.maps).await, place.api.get("/no/such/path").await);
+    assert!(one.header("audit-id").len() == 36 && one.header("audit-id") != other.header("audit-id"), "{}", one.header("audit-id"));
+    // A large body comes in pieces, and says beforehand how large it is.
+    let value = "x".repeat(700_000);
+    place.map("large", &value, Value::Null).await;
+    let large = place.api.get(&format!("{}/large", place.maps)).await;
+    assert_eq!(large.header("content-length"), large.body.len().to_string());
+    assert!(large.json()["data"]["k"] == value.as_str());
+}

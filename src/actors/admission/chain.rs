@@ -155,6 +155,9 @@ impl AdmissionChain {
         if is(a, "", "pods") {
             self.validate_pod(a, object, old)?;
         }
+        if is_part(a, "", "pods", "resize") && self.on(Plugin::LimitRanger) {
+            plugins::limit_ranger::validate_pod(a, object, &self.world.limits_of(&a.key.namespace))?;
+        }
         if is(a, "", "persistentvolumeclaims") {
             self.validate_claim(a, object, old)?;
         }

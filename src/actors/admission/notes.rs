@@ -19,6 +19,11 @@ pub async fn noting<F: Future>(request: F) -> (F::Output, Notes) {
     NOTES.scope(RefCell::default(), run).await
 }
 
+/// Whether anybody wants to know.
+pub fn is_noting() -> bool {
+    NOTES.try_with(|_| ()).is_ok()
+}
+
 /// Notes something about the request that this task works on, if anybody wants to know.
 pub fn note(key: impl Into<String>, value: impl Into<String>) {
     let _ = NOTES.try_with(|notes| _ = notes.borrow_mut().entry(key.into()).or_insert(value.into()));

@@ -2,6 +2,7 @@
 //! both stand in front of this one gateway.
 mod bodies;
 mod connect;
+mod deadline;
 mod documents;
 mod eviction;
 mod gateway;
@@ -13,6 +14,7 @@ mod outflow;
 mod path;
 mod read;
 mod render;
+mod response;
 mod reviews;
 mod server;
 mod unstored;

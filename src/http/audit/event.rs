@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// A request, as the audit log sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    /// Told to the client as well.
+    pub id: String,
     /// An API verb, or the method in lower case for what is no resource.
     pub verb: String,
     /// Path and query.
@@ -41,7 +43,7 @@ impl Record {
     pub(super) fn begin(user: &User, request: Request, decision: Decision, sinks: Arc<Sinks>) -> Record {
         let received = now();
         let mut event = json!({
-            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": decision.level, "auditID": fresh_id(),
+            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": decision.level, "auditID": request.id,
             "stage": Stage::RequestReceived, "requestURI": request.uri, "verb": request.verb, "user": user,
             "sourceIPs": [request.source], "requestReceivedTimestamp": received, "stageTimestamp": received,
         });
@@ -81,6 +83,14 @@ impl Record {
     /// The request is judged as somebody else's.
     pub fn impersonating(&mut self, user: &User) {
         self.event["impersonatedUser"] = json!(user);
+    }
+
+    /// Nobody knows who asked; `status` is what they are told.
+    pub fn unauthenticated(mut self, status: &Value) {
+        self.done = true;
+        self.event["responseStatus"] = json!({ "metadata": {}, "status": "Failure", "message": status["message"], "code": status["code"] });
+        self.event["stageTimestamp"] = now().into();
+        self.write(Stage::ResponseStarted);
     }
 
     /// Why the request was allowed or refused, and what else belongs to it.
@@ -164,7 +174,8 @@ fn now() -> String {
     time::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-fn fresh_id() -> String {
+/// A random UUID.
+pub fn fresh_id() -> String {
     let mut bytes = [0u8; 16];
     // An id that is not random only makes two records harder to tell apart.
     let _ = getrandom::fill(&mut bytes);

@@ -6,7 +6,7 @@ mod resources;
 mod tests;
 mod token;
 
-pub use resources::VIRTUAL;
+pub use resources::{VIRTUAL, reviews};
 
 use super::bodies::json_body;
 use super::gateway::{Answer, ApiRequest, Gateway};
@@ -17,6 +17,7 @@ use crate::actors::kinds::{FieldValidation, Writer};
 use crate::http::auth::User;
 use crate::protocol::codec::Codec;
 use crate::protocol::codec::kinds;
+use crate::protocol::legacy::Legacy;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ use std::sync::Arc;
 /// A question, read.
 pub(super) struct Review {
     codec: &'static Codec,
+    /// The removed version in which it was asked.
+    legacy: Option<&'static Legacy>,
+    /// As today's version has it.
     body: Value,
     warnings: Vec<String>,
 }
@@ -39,15 +43,15 @@ impl Gateway {
         verb: &str,
     ) -> Result<Option<Review>, ApiError> {
         let token = is_token(target);
-        let Some(codec) = (if token { (verb == "create").then_some(&kinds::TOKEN_REQUEST) } else { resources::codec(target) }) else {
-            return Ok(None);
-        };
+        let named = if token { (verb == "create").then_some((&kinds::TOKEN_REQUEST, None)) } else { resources::codec(target) };
+        let Some((codec, legacy)) = named else { return Ok(None) };
         if !token {
             resources::check_shape(target, verb)?;
         }
         render::shapeless(&request.accept)?;
-        let (body, warnings) = decoded(codec, request, query)?;
-        Ok(Some(Review { codec, body, warnings }))
+        let (body, mut warnings) = decoded(codec, legacy, request, query)?;
+        warnings.splice(0..0, legacy.map(Legacy::warning));
+        Ok(Some(Review { codec, legacy, body, warnings }))
     }
 
     /// The answer to a review. The user may make it.
@@ -59,13 +63,16 @@ impl Gateway {
         target: &Target,
         review: Review,
     ) -> Result<Answer, ApiError> {
-        let Review { codec, body, mut warnings } = review;
+        let Review { codec, legacy, body, mut warnings } = review;
         let dry_run = query.dry_run("CreateOptions")?;
         let options = query.write_options();
         let writer = Writer { user: user.clone(), manager: "".into(), dry_run, options };
         let (body, more) = self.judged_review(target, body, &writer).await?;
         warnings.extend(more);
-        let answered = self.access.deciding(|| self.answered_review(user, target, codec, body.clone(), dry_run)).await?;
+        let mut answered = self.access.deciding(|| self.answered_review(user, target, codec, body.clone(), dry_run)).await?;
+        if let Some(legacy) = legacy {
+            legacy.downgrade(&mut answered);
+        }
         let mut answer = render::document(201, &answered, &request.accept)?;
         answer.warnings = warnings;
         Ok(answer)
@@ -118,8 +125,13 @@ fn is_token(target: &Target) -> bool {
 }
 
 /// The body, and what the schema does not know of it.
-fn decoded(codec: &Codec, request: &ApiRequest, query: &Query) -> Result<(Value, Vec<String>), ApiError> {
-    let checked = codec.check(&json_body(request)?).map_err(|e| ApiError::bad_request(e.to_string()))?;
+fn decoded(codec: &Codec, legacy: Option<&Legacy>, request: &ApiRequest, query: &Query) -> Result<(Value, Vec<String>), ApiError> {
+    let body = json_body(request)?;
+    let checked = match legacy {
+        Some(legacy) => legacy.check(codec, &body),
+        None => codec.check(&body),
+    };
+    let checked = checked.map_err(|e| ApiError::bad_request(e.to_string()))?;
     let warnings = match query.field_validation("CreateOptions")? {
         FieldValidation::Strict => match checked.strict_error(codec) {
             Some(error) => return Err(ApiError::bad_request(error.to_string())),
