@@ -7,7 +7,7 @@ use crate::protocol::light::{Light, Phase, pod_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::members;
-use crate::protocol::validation::{default_pod, validate_pod};
+use crate::protocol::validation::{default_pod, pod_warnings, validate_pod};
 use crate::storage::Entry;
 use serde_json::{Value, json};
 
@@ -45,6 +45,8 @@ pub static KIND: Kind = Kind {
         default,
         create,
         validate: validate_pod,
+        // Changes of pods are many, and hardly ever a person's: upstream says nothing about them.
+        warnings: |new, old| if old.is_none() { pod_warnings(new) } else { Vec::new() },
         validate_create,
         validate_update: pod_update::validate,
         validate_status: pod_update::validate_status,
