@@ -12,7 +12,7 @@ mod pod_warnings;
 pub mod quantities;
 mod template;
 
-pub use defaults::{default_pod, default_pod_spec, default_pod_template};
+pub use defaults::{aggregated, default_pod, default_pod_spec, default_pod_template};
 pub use labels::{labels, selector};
 pub use meta::{object_meta, object_meta_update};
 pub use pod_spec::{container_resource_name, resource_requirements, validate_pod, validate_pod_spec, validate_toleration};

@@ -139,12 +139,14 @@ fn apply_match_label_keys(spec: &mut Value, labels: &Value) {
     }
 }
 
-/// The quality-of-service class, by upstream's rule over cpu and memory of all containers.
+/// The quality-of-service class, by upstream's rule over cpu and memory: of the pod as a whole when it says something of that, else of
+/// all its containers.
 pub fn qos_class(spec: &Value) -> &'static str {
     let lists = ["containers", "initContainers"].into_iter().filter_map(|f| spec[f].as_array());
+    let of_containers = || lists.flatten().map(|container| &container["resources"]).collect();
+    let all: Vec<&Value> = if spec["resources"].is_object() { vec![&spec["resources"]] } else { of_containers() };
     let (mut any, mut guaranteed) = (false, true);
-    for container in lists.flatten() {
-        let resources = &container["resources"];
+    for resources in all {
         for resource in ["cpu", "memory"] {
             let positive = |kind: &str| {
                 let text = resources[kind][resource].as_str()?;
