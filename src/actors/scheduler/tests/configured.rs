@@ -57,7 +57,10 @@ fn points_and_weights_can_be_changed() {
 fn mistakes_are_told() {
     let cases = [
         ("profiles: [{plugins: {sccore: {}}}]", "scheduler.profiles[0].plugins.sccore: there is no such extension point"),
-        ("profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]", "scheduler.profiles[0].plugins.score.enabled[0]: there is no plugin Nope"),
+        (
+            "profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]",
+            "scheduler.profiles[0].plugins.score.enabled[0]: there is no plugin Nope",
+        ),
         ("profiles: [{pluginConfig: [{name: Nope}]}]", "scheduler.profiles[0].pluginConfig[0]: there is no plugin Nope"),
         ("profiles: [{}, {schedulerName: default-scheduler}]", "scheduler.profiles[1]: default-scheduler has a profile already"),
         ("profiles: [{plugins: {bind: {disabled: [{name: '*'}]}}}]", "scheduler.profiles[0]: at least one bind plugin is needed"),
@@ -91,10 +94,18 @@ fn mistakes_are_told() {
     }
 }
 
+/// Pairs of a plugin's configuration and what is told about its arguments.
+fn told(cases: &[(&str, &str)]) {
+    for (config, want) in cases {
+        let said = profiles(&format!("profiles: [{{pluginConfig: [{{name: {config}}}]}}]")).err().unwrap_or_default();
+        let rest = said.strip_prefix("scheduler.profiles[0].pluginConfig[0].args").unwrap_or(&said).trim_start_matches([':', '.', ' ']);
+        assert!(rest.starts_with(want), "{config}: {said}");
+    }
+}
+
 #[test]
-fn arguments_are_checked() {
-    let affinity = "NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: ";
-    let cases = [
+fn arguments_about_resources_are_checked() {
+    told(&[
         ("NodeResourcesFit, args: {scoringStrateggy: {}}", "scoringStrateggy: unknown field"),
         ("NodeResourcesFit, args: {ignoredResources: cpu}", "ignoredResources: invalid type"),
         ("NodeResourcesFit, args: {ignoredResources: ['a b']}", "ignoredResources[0]: Invalid value: \"a b\": name part must consist of"),
@@ -123,10 +134,14 @@ fn arguments_are_checked() {
             "NodeResourcesBalancedAllocation, args: {resources: [{name: cpu, weight: 2}]}",
             "resources[0].weight: Invalid value: 2: must be 1",
         ),
-        (
-            "InterPodAffinity, args: {hardPodAffinityWeight: 101}",
-            "hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]",
-        ),
+    ]);
+}
+
+#[test]
+fn arguments_are_checked() {
+    let affinity = "NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: ";
+    told(&[
+        ("InterPodAffinity, args: {hardPodAffinityWeight: 101}", "hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]"),
         ("InterPodAffinity, args: {hardPodAffinityWeight: many}", "hardPodAffinityWeight: invalid type: string \"many\", expected i32"),
         (
             "DefaultPreemption, args: {minCandidateNodesPercentage: 101}",
@@ -163,12 +178,7 @@ fn arguments_are_checked() {
             &format!("{affinity}{{nodeSelectorTerms: [{{matchLabels: {{}}}}]}}}}}}"),
             "addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchLabels: Forbidden: unknown field",
         ),
-    ];
-    for (config, want) in cases {
-        let said = profiles(&format!("profiles: [{{pluginConfig: [{{name: {config}}}]}}]")).err().unwrap_or_default();
-        let rest = said.strip_prefix("scheduler.profiles[0].pluginConfig[0].args").unwrap_or(&said).trim_start_matches([':', '.', ' ']);
-        assert!(rest.starts_with(want), "{config}: {said}");
-    }
+    ]);
 }
 
 #[test]
