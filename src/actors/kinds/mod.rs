@@ -29,6 +29,7 @@ mod merge_parts;
 pub mod metrics;
 mod networking;
 mod node;
+mod owner_references;
 mod policy;
 mod prepare;
 mod rbac;
@@ -50,6 +51,8 @@ mod tests;
 
 pub use self::core::component_status;
 pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
+pub use self::core::qos_class;
+pub use self::tracking::schema_of;
 pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
