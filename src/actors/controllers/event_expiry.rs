@@ -124,7 +124,9 @@ impl Controller for EventExpiry {
                 plan.actions.push(removal(&event));
             }
         }
-        // No reason is given: the causal log has better things to remember than events that grew old.
+        if !plan.actions.is_empty() {
+            plan.why = format!("{} events were not written for {} seconds", plan.actions.len(), self.ttl);
+        }
         let next = self.deadlines.borrow().first();
         if due.len() == AT_ONCE {
             plan.requeue(Duration::ZERO);

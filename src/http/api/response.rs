@@ -8,6 +8,7 @@ use crate::http::listener::Cutoff;
 use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
 use crate::protocol::table::Encoding;
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -38,8 +39,8 @@ pub(super) fn whole(answer: Answer, seat: Option<OwnedSemaphorePermit>, cutoff: 
     }
     match cutoff {
         Some(cutoff) if answer.body.len() > LARGE => {
-            response.no_chunking(answer.body.len() as u64);
-            response.streaming(Outflow::new(pieces(answer.body, seat), cutoff.clone(), STALL_LIMIT))
+            let length = answer.body.len() as u64;
+            response.body(SizedStream::new(length, Outflow::new(pieces(answer.body, seat), cutoff.clone(), STALL_LIMIT)))
         }
         _ => response.body(answer.body),
     }

@@ -20,7 +20,7 @@ fn field(schema: &Schema, id: TypeId, value: &Value, path: &mut String, found: &
             }
             // Keys that are data have no places of their own.
             for (name, member) in members {
-                if let (Some(own), true) = (map.field(name).0, map.fields.iter().any(|f| f.name == *name)) {
+                if let (Some(own), true) = map.field(name) {
                     path.push('.');
                     path.push_str(name);
                     field(schema, own, member, path, found, depth + 1);
