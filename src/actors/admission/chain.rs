@@ -195,7 +195,7 @@ impl AdmissionChain {
             plugins::service_account::mutate(&a, &mut object, &self.world, plugins::random())?;
         }
         if self.on(Plugin::MutatingAdmissionPolicy) {
-            object = self.policies.mutate(&a, object, old)?;
+            object = self.policies.mutate(&a, object, old).await?;
         }
         if self.on(Plugin::MutatingAdmissionWebhook) {
             let (mutated, more) = self.hooks.mutate(&a, object, old).await?;
@@ -208,7 +208,7 @@ impl AdmissionChain {
     async fn ask_validating(&self, a: Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Asked<()> {
         let mut warnings = Vec::new();
         if self.on(Plugin::ValidatingAdmissionPolicy) {
-            warnings.extend(self.policies.validate(&a, object, old)?);
+            warnings.extend(self.policies.validate(&a, object, old).await?);
         }
         if self.on(Plugin::ValidatingAdmissionWebhook) {
             warnings.extend(self.hooks.validate(&a, object, old).await?);

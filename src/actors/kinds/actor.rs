@@ -2,7 +2,8 @@
 use super::allocation::Shares;
 use super::prepare::prepare_update;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
-use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages, tracking};
+use super::tracking::Act;
+use super::{Admission, Attributes, Forms, Kind, Operation, Writer, remove, stages};
 use crate::actors::base::{Role, Scope};
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::light::Light;
@@ -231,7 +232,7 @@ impl KindActor {
         let attributes = attributes(&kind, Operation::Update, edit.part, &edit.key, writer);
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
         let mut new = prepare_update(&kind, edit.part, &old, body)?;
-        tracking::merged(&kind, edit.part, &old, &mut new, writer);
+        Act { kind: &kind, part: edit.part, writer, forms: &Forms::here(&kind) }.merged(&old, &mut new);
         self.shares.allocate(Some(&old), &mut new)?;
         warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));

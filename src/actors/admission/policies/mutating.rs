@@ -1,7 +1,6 @@
 //! What a MutatingAdmissionPolicy makes of an object.
 use super::policy::{Mutating, Mutation};
 use crate::actors::admission::expressions::{Bindings, Compiled, failed};
-use crate::actors::kinds::Kind;
 use crate::protocol::cel::{Budget, Defined, Definition, to_json};
 use crate::protocol::patch;
 use crate::protocol::patch::PatchError;
@@ -11,7 +10,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// What could not be evaluated or applied; the object is as far as it got.
-pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kind: &Kind, object: &mut Value) -> Result<(), String> {
+pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], schema: &str, object: &mut Value) -> Result<(), String> {
     for mutation in &policy.mutations {
         let mut bindings = bindings.clone();
         bindings.set("object", object);
@@ -34,7 +33,7 @@ pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kin
                 }
                 refuse_identity(&configuration)?;
                 // A strategic merge is an apply for everything that a configuration can say.
-                match kind.schema {
+                match schema {
                     "" => patch::apply_merge(object, &configuration),
                     schema => patch::apply_strategic(object, &configuration, schema),
                 }

@@ -11,7 +11,7 @@ pub use resolver::{ClusterServices, ResolveService};
 
 use super::chain::derived;
 use super::derived::Derived;
-use super::matching::{Target, bindings, conditions_hold, request};
+use super::matching::{Presented, Shown, Target, bindings, conditions_hold, request};
 use super::notes::note;
 use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
@@ -66,16 +66,17 @@ impl Hooks {
             return Ok((object, warnings));
         }
         let hooks = self.mutating.get();
+        let mut olds = Presented::default();
         // The state that each webhook has seen last; what comes after it may concern it again.
         let mut left: Vec<Option<Value>> = vec![None; hooks.len()];
         for (hook, left) in hooks.iter().zip(&mut left) {
-            if self.change(a, hook, &mut object, old, &mut warnings).await? && hook.reinvoke {
+            if self.change(a, hook, &mut object, (old, &mut olds), &mut warnings).await? && hook.reinvoke {
                 *left = Some(object.clone());
             }
         }
         for (hook, left) in hooks.iter().zip(&left) {
             if left.as_ref().is_some_and(|seen| *seen != object) {
-                self.change(a, hook, &mut object, old, &mut warnings).await?;
+                self.change(a, hook, &mut object, (old, &mut olds), &mut warnings).await?;
             }
         }
         Ok((object, warnings))
@@ -87,18 +88,19 @@ impl Hooks {
         a: &Attributes<'_>,
         hook: &Hook,
         object: &mut Value,
-        old: Option<&Value>,
+        (old, olds): (Option<&Value>, &mut Presented),
         warnings: &mut Vec<String>,
     ) -> Result<bool, ApiError> {
         let Some(target) = self.wants(a, hook, Some(object), old) else { return Ok(false) };
-        match self.ask(a, hook, target, Some(object), old).await? {
+        let presented = target.present(a, object).await?;
+        let shown = Shown { object: Some(presented), ..olds.of(a, target, None, old).await? };
+        match self.ask(a, hook, target, &shown).await? {
             Asked::Passed => Ok(false),
             Asked::Answered(verdict) => {
                 warnings.extend(verdict.warnings.iter().cloned());
-                if let Some(patch) = &verdict.patch {
-                    let presented = target.present(a, object);
-                    match review::patched(&presented, patch) {
-                        Ok(patched) => *object = target.take_back(a, patched),
+                if let (Some(patch), Some(presented)) = (&verdict.patch, &shown.object) {
+                    match review::patched(presented, patch) {
+                        Ok(patched) => *object = target.take_back(a, patched).await?,
                         Err(why) if hook.fail => return Err(ApiError::internal(why)),
                         Err(why) => tracing::warn!(webhook = hook.name, "its patch is ignored: {why}"),
                     }
@@ -123,8 +125,14 @@ impl Hooks {
         };
         let (object, old) = (object.as_deref(), old.as_deref());
         let hooks = self.validating.get();
-        let wanted = hooks.iter().filter_map(|hook| Some((hook, self.wants(a, hook, object, old)?)));
-        let answers = join_all(wanted.map(|(hook, target)| self.ask(a, hook, target, object, old))).await;
+        let mut forms = Presented::default();
+        let mut wanted = Vec::new();
+        for hook in hooks.iter() {
+            if let Some(target) = self.wants(a, hook, object, old) {
+                wanted.push((hook, target, forms.of(a, target, object, old).await?));
+            }
+        }
+        let answers = join_all(wanted.iter().map(|(hook, target, shown)| self.ask(a, hook, *target, shown))).await;
         let mut warnings = Vec::new();
         for answer in answers {
             if let Asked::Answered(verdict) = answer? {
@@ -139,22 +147,16 @@ impl Hooks {
         hook.matching.selects(a, object, old, &self.namespaces).then_some(target)
     }
 
-    async fn ask(
-        &self,
-        a: &Attributes<'_>,
-        hook: &Hook,
-        target: Target,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<Asked, ApiError> {
+    /// Asks one webhook about objects in the form that it wants.
+    async fn ask(&self, a: &Attributes<'_>, hook: &Hook, target: Target, shown: &Shown) -> Result<Asked, ApiError> {
+        let (object, old) = (shown.object.as_ref(), shown.old.as_ref());
         let about = request(a, object.or(old), target);
-        let (new, old) = (object.map(|o| target.present(a, o)), old.map(|o| target.present(a, o)));
         if !hook.conditions.is_empty() {
-            let seen = bindings(a, &self.authorizer, &about, new.as_ref(), old.as_ref());
+            let seen = bindings(a, &self.authorizer, &about, object, old);
             match conditions_hold(&hook.conditions, seen.values()) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Asked::Passed),
-                Err(why) if hook.fail => return Err(forbidden(a, object.or(old.as_ref()), &why)),
+                Err(why) if hook.fail => return Err(forbidden(a, object.or(old), &why)),
                 Err(_) => return Ok(Asked::Passed),
             }
         }
@@ -162,7 +164,7 @@ impl Hooks {
             return Err(ApiError::bad_request(format!("admission webhook \"{}\" does not support dry run", hook.name)));
         }
         let uid = review::fresh_uid()?;
-        let body = review::body(about, &uid, new.as_ref(), old.as_ref());
+        let body = review::body(about, &uid, object, old);
         let answer = match self.client.post(hook, body).await {
             Ok(answer) => review::verdict(&answer, &uid, hook.mutating),
             Err(why) => Err(format!("failed to call webhook: {why}")),
