@@ -1,8 +1,8 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
 use super::allocation::Shares;
 use super::prepare::prepare_update;
-use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
 use super::tracking::Act;
+use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
 use super::{Admission, Attributes, Forms, Kind, Operation, Writer, remove, stages};
 use crate::actors::base::{Role, Scope};
 use crate::protocol::codec::{self, DecodeError};
@@ -402,7 +402,7 @@ pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, k
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Edit(Edit { body: EditBody::Update(_) | EditBody::Tracked(_), .. }) | WriteOp::Put { .. } => "update",
+        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
         WriteOp::Edit(_) => "patch",
         WriteOp::Delete { .. } => "delete",
     }

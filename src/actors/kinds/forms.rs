@@ -19,7 +19,9 @@ static FAMILIES: LazyLock<HashMap<(&'static str, &'static str), Vec<&'static Kin
         shelves.entry(kind.shelf()).or_default().push(kind);
     }
     let shared = shelves.into_values().filter(|kinds| kinds.len() > 1);
-    shared.flat_map(|kinds| kinds.clone().into_iter().map(move |kind| ((kind.resource.group, kind.resource.plural), kinds.clone()))).collect()
+    shared
+        .flat_map(|kinds| kinds.clone().into_iter().map(move |kind| ((kind.resource.group, kind.resource.plural), kinds.clone())))
+        .collect()
 });
 
 /// The built-in kinds that serve the same objects as this one, itself among them; none when nobody else does.
@@ -135,16 +137,10 @@ impl<'k> Forms<'k> {
         Forms { without: kind.reading().is_some_and(|reading| reading.asks()), ..Forms::of(kind) }
     }
 
-    /// Whether fields of the kind may be managed in other versions than its own.
-    pub(super) fn are_several(&self) -> bool {
-        let others = || family(self.kind).iter().filter(|kind| !kind.is_removed()).count() > 1;
-        self.kind.reading().is_some() || (!self.kind.is_removed() && others())
-    }
-
     /// The object in the form of a version. Without an `apiVersion` it is one that nobody has filled in.
     pub(super) fn convert(&self, own: &str, object: &Value, to: &str) -> Converted {
         let form = object["apiVersion"].as_str();
-        if self.without || (form == Some(to) && to == own) {
+        if self.without || (to == own && form.is_none_or(|form| form == to)) {
             return Converted::Same;
         }
         match self.kind.turned_now(object, to) {

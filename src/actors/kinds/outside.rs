@@ -4,7 +4,8 @@ use super::actor::attributes;
 use super::cluster::{EDIT_TRIES, redecoded};
 use super::tracking::Act;
 use super::{
-    Edit, EditBody, Forms, Kind, Kinds, Operation, Part, Patch, Served, View, WriteOp, Writer, Written, prepare_create, prepare_update, stages,
+    Edit, EditBody, Forms, Kind, Kinds, Operation, Part, Patch, Served, View, WriteOp, Writer, Written, prepare_create, prepare_update,
+    stages,
 };
 use crate::protocol::status::{ApiError, FieldError};
 use crate::protocol::user::User;

@@ -27,7 +27,6 @@ pub(super) fn proposed_in(
     let act = Act { kind, part: edit.part, writer, forms };
     let (mut body, warnings) = match &edit.body {
         EditBody::Update(body) => ((**body).clone(), Vec::new()),
-        EditBody::Tracked(body) => return Ok(((**body).clone(), Vec::new())),
         EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
             let intent = Intent { config, force: *force, validation: *validation };
             let (object, _, warnings) = act.applied(Some(old), &intent)?;

@@ -58,9 +58,7 @@ impl Act<'_> {
         let schema = schema_of(kind);
         let (api_version, now) = (kind.resource.api_version(), time::rfc3339(time::now()));
         let convert = |object: &Value, to: &str| -> Converted { forms.convert(&api_version, object, to) };
-        // Kinds with one version look the same in whatever version they were written once.
-        let convert: Option<&dyn Fn(&Value, &str) -> Converted> = if forms.are_several() { Some(&convert) } else { None };
-        let rules = Rules { schema: &schema, reset: reset_of(kind, part), convert };
+        let rules = Rules { schema: &schema, reset: reset_of(kind, part), convert: Some(&convert) };
         let writer = managed::Writer { manager: &writer.manager, api_version: &api_version, subresource: part.subresource(), time: &now };
         act(&rules, &writer)
     }

@@ -97,22 +97,17 @@ async fn newer(stored: &Served, key: &ObjectKey, seen: u64) {
     }
 }
 
-/// A patch that changes nothing leaves the managers of the fields alone, too: a view's spelling of the same is no change.
-fn keep_managers(kind: &Kind, body: &mut Value, held: &Value) {
+/// Makes an object of a removed version one of the stored kind. Who manages its fields is to be told there, and was nobody's business here.
+fn upgraded(view: &View, mut body: Value, held: &Value) -> Value {
     const MANAGERS: &str = "managedFields";
-    let plain = |object: &Value| {
-        let mut object = object.clone();
-        kind.default(&mut object);
-        if let Some(meta) = object["metadata"].as_object_mut() {
-            meta.remove(MANAGERS);
-        }
-        object
-    };
-    if plain(body) == plain(held)
-        && let (Some(meta), Some(managers)) = (body["metadata"].as_object_mut(), held["metadata"].get(MANAGERS))
-    {
-        meta.insert(MANAGERS.into(), managers.clone());
+    (view.to_stored)(&mut body);
+    if let Some(meta) = body["metadata"].as_object_mut() {
+        match held["metadata"].get(MANAGERS) {
+            Some(managers) => meta.insert(MANAGERS.into(), managers.clone()),
+            None => meta.remove(MANAGERS),
+        };
     }
+    body
 }
 
 /// The removed version that a kind is, with the way to the kind that its objects are stored as.
@@ -181,29 +176,24 @@ impl Gateway {
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let (mut body, warnings, seen) = match &edit.body {
-                EditBody::Patch { .. } if edit.part == Part::Scale => return self.kinds.edit_as(&stored, edit, writer).await,
-                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
+            let (body, warnings, seen) = match &edit.body {
+                _ if edit.part == Part::Scale => return self.kinds.edit_as(&stored, edit, writer).await,
+                EditBody::Update(body) => {
+                    let mut body = (**body).clone();
+                    (view.to_stored)(&mut body);
+                    (body, Vec::new(), None)
+                }
                 EditBody::Patch { .. } => {
                     let resource = &served.kind.resource;
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
                     let shown = viewed(&served.kind, &entry).parse();
-                    let (mut body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
+                    let (body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != shown["metadata"]["resourceVersion"];
-                    (view.to_stored)(&mut body);
-                    keep_managers(&stored.kind, &mut body, &stored.kind.read(&entry));
-                    (body, warnings, (!versioned).then_some(entry.revision))
+                    (upgraded(view, body, &stored.kind.read(&entry)), warnings, (!versioned).then_some(entry.revision))
                 }
             };
-            let body = match &edit.body {
-                EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
-                _ if edit.part == Part::Scale => EditBody::Update(Box::new(body)),
-                _ => {
-                    (view.to_stored)(&mut body);
-                    EditBody::Update(Box::new(body))
-                }
-            };
+            let body = EditBody::Update(Box::new(body));
             let update = Edit { key: edit.key.clone(), part: edit.part, body };
             match (self.kinds.edit_as(&stored, update, writer).await, seen) {
                 (Err(error), Some(seen)) if error.code == 409 && tries > 0 => newer(&stored, &edit.key, seen).await,

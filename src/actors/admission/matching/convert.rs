@@ -155,13 +155,7 @@ impl Presented {
     ///
     /// # Errors
     /// Those of a conversion webhook.
-    pub async fn of(
-        &mut self,
-        a: &Attributes<'_>,
-        target: Target,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<Shown, ApiError> {
+    pub async fn of(&mut self, a: &Attributes<'_>, target: Target, object: Option<&Value>, old: Option<&Value>) -> Result<Shown, ApiError> {
         if let Some((_, shown)) = self.forms.iter().find(|(known, _)| *known == target) {
             return Ok(shown.clone());
         }

@@ -1,7 +1,7 @@
 //! What one version of a definition decides about its objects.
 use super::family::{Family, Version};
-use super::reading::Reading;
 use super::printer::{Printer, printers};
+use super::reading::Reading;
 use crate::actors::kinds::columns::Column;
 use crate::actors::kinds::{CustomBody, ScalePaths};
 use crate::protocol::apply;
@@ -9,9 +9,7 @@ use crate::protocol::cel::Budget;
 use crate::protocol::codec::{Checked, DecodeError, MAX_STRICT_FINDINGS, check_metadata, duplicates};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::{FieldError, FieldErrorKind};
-use crate::protocol::structural::{
-    CompiledRules, check_embedded, check_lists, compile_stored_rules, prune, validate_update,
-};
+use crate::protocol::structural::{CompiledRules, check_embedded, check_lists, compile_stored_rules, prune, validate_update};
 use serde_json::Value;
 use std::sync::Arc;
 
