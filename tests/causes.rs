@@ -38,6 +38,18 @@ fn the_log_tells_why() {
     assert!(story.contains("made by replicaset/web-") && story.contains("made by deployment/web"), "back to the beginning:\n{story}");
     assert!(why(&format!("po/{gone}")).contains("paper: score"), "it is gone and has its story still");
 
+    // What a status decides is on record; what it counts is not.
+    kubectl.ok("create job sum --image=nginx");
+    let summing = wait_for("the job's pod", SOON, || {
+        let pods = kubectl.json("get pods -l job-name=sum");
+        pods["items"].as_array()?.iter().find(|p| p["spec"]["nodeName"] == "paper")?["metadata"]["name"].as_str().map(str::to_string)
+    });
+    kubectl.ok(&format!("patch pod {summing} --subresource=status --type=merge -p {{\"status\":{{\"phase\":\"Succeeded\"}}}}"));
+    let reached = "Reached expected number of succeeded pods";
+    let story = wait_for("the job's end", SOON, || Some(why("job/sum")).filter(|s| s.contains(reached)));
+    assert!(story.contains("did patch job/sum"), "{story}");
+    kubectl.ok("delete job sum");
+
     kubectl.ok("scale deployment web --replicas=12");
     let stuck = wait_for("a pod that does not fit", SOON, || {
         let all = kubectl.json("get pods -l app=web --field-selector spec.nodeName=");
@@ -46,6 +58,17 @@ fn the_log_tells_why() {
     });
     let story = wait_for("the refusal", SOON, || Some(why(&format!("pod/{stuck}"))).filter(|s| s.contains("Too many pods")));
     assert!(story.contains("0/1 nodes are available: 1 Too many pods."), "{story}");
+
+    kubectl.ok("create priorityclass high --value=1000");
+    kubectl.ok("run vip --image=nginx --overrides={\"spec\":{\"priorityClassName\":\"high\"}}");
+    let victim = wait_for("a pod that makes room", SOON, || {
+        let all = kubectl.json("get pods -l app=web");
+        let leaves = |p: &&Value| !p["metadata"]["deletionTimestamp"].is_null();
+        all["items"].as_array()?.iter().find(leaves)?["metadata"]["name"].as_str().map(str::to_string)
+    });
+    let told = format!("Pre-empts {victim} on paper");
+    let story = wait_for("who took its place", SOON, || Some(why(&format!("pod/{victim}"))).filter(|s| s.contains(&told)));
+    assert!(story.contains("pod/vip") && story.contains(&format!("did delete pod/{victim}")), "{story}");
 
     cluster.kill();
     cluster.spawn();

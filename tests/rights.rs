@@ -44,6 +44,7 @@ fn people(kubectl: &Kubectl) {
     assert!(listed.lines().any(|l| l.starts_with("pods ")) && listed.contains("selfsubjectaccessreviews.authorization.k8s.io"), "{listed}");
     let who = as_bearer(kubectl, JANE, "auth whoami").ok();
     assert!(who.contains("jane") && who.contains("dev") && who.contains("system:authenticated"), "{who}");
+    assert!(kubectl.ok("auth whoami").contains("[X509SHA256="), "a certificate names itself");
     let refused = as_bearer(kubectl, JANE, "get configmaps --as root").refused();
     assert!(refused.contains("User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"), "{refused}");
     let grown = format!(

@@ -97,6 +97,7 @@ fn status(pod: &Value, phase: &str) -> Value {
         "metadata": {"uid": pod["metadata"]["uid"]},
         "status": {
             "phase": phase,
+            "podIP": "10.9.9.9",
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": time}],
             "containerStatuses": [{"name": name, "ready": phase == "Running", "restartCount": 0, "image": "i", "imageID": "", "state": state}],
         },

@@ -3,6 +3,7 @@
 //!
 //! `IMPRESARIO_CRASH_WALK=all` walks through all of them, a number plays that one place. No node is needed: the test plays one through the API.
 mod kubelet;
+mod more_scenes;
 mod scenes;
 mod shape;
 
@@ -60,6 +61,26 @@ fn the_end_of_a_namespace() {
 #[test]
 fn a_foreground_cascade() {
     walk(&scenes::cascade());
+}
+
+#[test]
+fn a_daemon_set_and_a_replication_controller_that_change() {
+    walk(&more_scenes::daemons_and_replicas());
+}
+
+#[test]
+fn a_job_that_is_suspended_and_resumed() {
+    walk(&more_scenes::suspended_job());
+}
+
+#[test]
+fn evictions_behind_a_service_with_a_budget_and_a_quota() {
+    walk(&more_scenes::evictions());
+}
+
+#[test]
+fn a_node_that_is_tainted_and_recovers() {
+    walk(&more_scenes::tainted_node());
 }
 
 /// Plays a scene undisturbed, then with an end before each chosen write.

@@ -15,7 +15,7 @@ pub struct Scene {
     pub steps: Vec<Step>,
 }
 
-fn create(path: &str, body: Value) -> Step {
+pub fn create(path: &str, body: Value) -> Step {
     let path = path.to_string();
     Box::new(move |client| {
         let answer = client.post(&path, &body)?;
@@ -24,12 +24,12 @@ fn create(path: &str, body: Value) -> Step {
     })
 }
 
-fn change(path: &str, body: Value) -> Step {
+pub fn change(path: &str, body: Value) -> Step {
     let path = path.to_string();
     Box::new(move |client| Ok(patch(client, &path, &body)?.status == 200))
 }
 
-fn delete(path: &str, options: Value) -> Step {
+pub fn delete(path: &str, options: Value) -> Step {
     let path = path.to_string();
     Box::new(move |client| {
         let answer = client.request("DELETE", &path, "application/json", options.to_string().as_bytes())?;
@@ -37,7 +37,7 @@ fn delete(path: &str, options: Value) -> Step {
     })
 }
 
-fn until(path: &str, test: impl Fn(&Value) -> bool + 'static) -> Step {
+pub fn until(path: &str, test: impl Fn(&Value) -> bool + 'static) -> Step {
     let path = path.to_string();
     Box::new(move |client| {
         let answer = client.get(&path)?;
@@ -45,25 +45,25 @@ fn until(path: &str, test: impl Fn(&Value) -> bool + 'static) -> Step {
     })
 }
 
-fn gone(path: &str) -> Step {
+pub fn gone(path: &str) -> Step {
     let path = path.to_string();
     Box::new(move |client| Ok(client.get(&path)?.status == 404))
 }
 
-fn items(list: &Value) -> usize {
+pub fn items(list: &Value) -> usize {
     list["items"].as_array().map_or(0, Vec::len)
 }
 
-fn pod(app: &str, image: &str) -> Value {
+pub fn pod(app: &str, image: &str) -> Value {
     json!({"metadata": {"labels": {"app": app}}, "spec": {"containers": [{"name": "c", "image": image}]}})
 }
 
-fn deployment(replicas: i64) -> Value {
+pub fn deployment(replicas: i64) -> Value {
     json!({"metadata": {"name": "web"}, "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": pod("web", "v1"),
         "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}}})
 }
 
-fn available(count: i64) -> impl Fn(&Value) -> bool {
+pub fn available(count: i64) -> impl Fn(&Value) -> bool {
     move |object| {
         let status = &object["status"];
         let all = ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|field| status[*field] == count);
@@ -80,21 +80,28 @@ pub fn rollout() -> Scene {
     Scene { name: "crash-walk-rollout", namespace: "scene", steps }
 }
 
-/// Two pods with claims, then three, then one; claims go with their pods.
+/// Two pods with claims, then three, then one; claims go with their pods. The scheduler waits for the claims' volumes.
 pub fn stateful_set() -> Scene {
     let all = "/apis/apps/v1/namespaces/scene/statefulsets";
     let db = &format!("{all}/db");
-    let mut template = pod("db", "v1");
-    template["spec"]["schedulerName"] = BY_HAND.into();
-    let claim =
-        json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let template = pod("db", "v1");
+    let wants = json!({"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}}});
+    let claim = json!({"metadata": {"name": "data"}, "spec": wants});
     let set = json!({"metadata": {"name": "db"}, "spec": {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
         "template": template, "volumeClaimTemplates": [claim],
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Delete"}}});
     let sized = |count: i64| move |object: &Value| object["status"]["replicas"] == count && object["status"]["readyReplicas"] == count;
     let size = |count: i64| change(db, json!({"spec": {"replicas": count}}));
     let claims = "/api/v1/namespaces/scene/persistentvolumeclaims";
+    // Of different sizes, so that it is known which claim takes which.
+    let volume = |name: &str, size: &str| {
+        let spec = json!({"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}});
+        create("/api/v1/persistentvolumes", json!({"metadata": {"name": name}, "spec": spec}))
+    };
     let steps = vec![
+        volume("one", "1Gi"),
+        volume("two", "2Gi"),
+        volume("three", "3Gi"),
         create(all, set),
         until(db, sized(2)),
         size(3),
@@ -148,7 +155,7 @@ pub fn indexed_job() -> Scene {
     Scene { name: "crash-walk-job", namespace: "scene", steps: vec![create(all, job), until(&format!("{all}/sums"), complete)] }
 }
 
-fn conditions(object: &Value, kind: &str) -> bool {
+pub fn conditions(object: &Value, kind: &str) -> bool {
     object["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == kind && c["status"] == "True")
 }
 

@@ -3,12 +3,20 @@ use crate::https::Client;
 use serde_json::{Map, Value, json};
 use std::io;
 
-const COLLECTIONS: [&str; 11] = [
+const COLLECTIONS: [&str; 19] = [
+    "/api/v1/nodes",
     "/api/v1/persistentvolumes",
     "/api/v1/namespaces/{}/pods",
     "/api/v1/namespaces/{}/configmaps",
     "/api/v1/namespaces/{}/serviceaccounts",
     "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "/api/v1/namespaces/{}/replicationcontrollers",
+    "/api/v1/namespaces/{}/services",
+    "/api/v1/namespaces/{}/endpoints",
+    "/api/v1/namespaces/{}/resourcequotas",
+    "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+    "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+    "/apis/apps/v1/namespaces/{}/daemonsets",
     "/apis/apps/v1/namespaces/{}/deployments",
     "/apis/apps/v1/namespaces/{}/replicasets",
     "/apis/apps/v1/namespaces/{}/statefulsets",
@@ -58,7 +66,11 @@ fn shaped(value: &Value, random: &str) -> Value {
         Value::Object(members) => {
             let kept = members.iter().filter(|(name, _)| !CHANCE.contains(&name.as_str()) && !name.ends_with("-uid"));
             let timeless = kept.filter(|(name, value)| !(is_time(name) && value.is_string()));
-            timeless.map(|(name, value)| (name.clone(), shaped(value, random))).collect::<Map<String, Value>>().into()
+            let shaped = |(name, value): (&String, &Value)| {
+                let value = if name == "targetRef" { anybody(value) } else { shaped(value, random) };
+                (name.clone(), value)
+            };
+            timeless.map(shaped).collect::<Map<String, Value>>().into()
         }
         Value::Array(items) => {
             let mut list: Vec<Value> = items.iter().map(|item| shaped(item, random)).collect();
@@ -72,8 +84,14 @@ fn shaped(value: &Value, random: &str) -> Value {
     }
 }
 
+/// A reference to a pod: which of its owner's it is does not matter.
+fn anybody(reference: &Value) -> Value {
+    let name = reference["name"].as_str().unwrap_or_default();
+    json!({"kind": reference["kind"], "name": name.rsplit_once('-').map_or(name, |(owner, _)| owner)})
+}
+
 fn is_time(name: &str) -> bool {
-    name.ends_with("Time") || name == "timestamp" || name == "controller-uid"
+    name.ends_with("Time") || name.ends_with("trigger-time") || matches!(name, "timestamp" | "timeAdded" | "controller-uid")
 }
 
 /// The lines that only one of two states has.

@@ -4,7 +4,6 @@ use super::{Resource, VIEWS, admin, manifest, resources, server};
 use crate::kubectl::{Kubectl, newest};
 use crate::run::{Run, run, wait_for};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -144,24 +143,22 @@ impl Walk<'_> {
         }
     }
 
-    /// What kubectl does with one kind at a time, for a kind of each version: the documents and reviews behind it are asked for every
-    /// kind by the other walk.
+    /// What kubectl does with one kind at a time.
     fn one_by_one(&mut self, all: &[Resource]) {
         let mut lines: Vec<(String, String)> = Vec::new();
-        let mut explained = BTreeSet::new();
         for case in cases() {
             let Some(resource) = all.iter().find(|r| r.of() == case.of) else { continue };
-            let removed = resource.version.starts_with("settings.k8s.io/");
-            if removed || !explained.insert(resource.version.clone()) {
+            if resource.version.starts_with("settings.k8s.io/") {
                 continue;
             }
             lines.push((
-                format!("explain {} --api-version={}", resource.plural, resource.version),
+                format!("explain {} --recursive --api-version={}", resource.plural, resource.version),
                 format!("KIND:       {}", resource.kind),
             ));
             let group = resource.version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
             lines.push((format!("auth can-i deletecollection {}{group}", resource.plural), "yes".into()));
         }
+        lines.push(("explain pod.spec.restartPolicy".into(), "ENUM:\n    Always\n    Never\n    OnFailure".into()));
         let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let (kubectl, lines) = (&self.kubectl, &lines);
         std::thread::scope(|scope| {

@@ -1,6 +1,8 @@
 //! The controllers' hands and eyes: reads from the shelves, follows their hubs, writes through the kind actors.
+use super::event_correlation::{Correlator, Line};
 use super::feed::{Change, Feed, KindInfo, News, Objects, Source, Writer};
 use super::plan::{Creation, Deletion, EventNote, Patch, Propagation};
+use super::steady;
 use crate::actors::kinds::{self, Kinds, Part, Served};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
@@ -9,22 +11,17 @@ use crate::storage::decisions::{Decision, DecisionLog};
 use crate::storage::{Entry, EventKind, Next, Start, Subscription};
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes that may wait for one controller; beyond that it reads everything anew.
 const QUEUE: usize = 64 * 1024;
-/// Events that are remembered so that a repetition is counted instead of stored again.
-const REMEMBERED: usize = 4096;
 
 /// The kinds, as controllers use them.
 pub struct Cluster {
     kinds: Arc<Kinds>,
     decisions: DecisionLog,
-    events: Mutex<HashMap<EventKey, (ObjectKey, i64)>>,
+    events: Mutex<Correlator>,
 }
-
-type EventKey = (Arc<str>, &'static str, String, &'static str);
 
 impl Cluster {
     pub fn new(kinds: Arc<Kinds>) -> Self {
@@ -159,23 +156,24 @@ impl Writer for Cluster {
 
     async fn event(&self, note: &EventNote) -> Result<(), ApiError> {
         let served = self.served("events")?;
-        let memory: EventKey = (note.regarding.uid.clone(), note.reason, note.message.clone(), note.component);
-        let known = self.events.lock().unwrap_or_else(PoisonError::into_inner).get(&memory).cloned();
-        let now = time::rfc3339(time::now());
-        if let Some((key, count)) = known {
-            let patch = json!({ "count": count + 1, "lastTimestamp": now });
-            match self.kinds.patch(&served, key.clone(), Part::Main, kinds::Patch::Merge(patch), false, false).await {
-                Ok(_) => {
-                    self.remember(memory, key, count + 1);
-                    return Ok(());
+        let now = time::now();
+        let line = self.events.lock().unwrap_or_else(PoisonError::into_inner).correlate(note, steady::now(), now);
+        let Some(line) = line else { return Ok(()) };
+        let now = time::rfc3339(now);
+        // Twice: its first occurrence may be on its way to the store, or be gone from there.
+        for _ in 0..2 {
+            if line.count > 1 {
+                let patch = json!({ "count": line.count, "lastTimestamp": now, "message": line.message });
+                match self.kinds.patch(&served, line.key.clone(), Part::Main, kinds::Patch::Merge(patch), false, false).await {
+                    Err(error) if error.code == 404 => {}
+                    done => return done.map(drop),
                 }
-                Err(error) if error.code == 404 => {}
-                Err(error) => return Err(error),
+            }
+            match self.kinds.create(&served, &line.key.namespace, event_object(note, &line, &now), false).await {
+                Err(error) if error.reason == "AlreadyExists" && line.count > 1 => {}
+                done => return done.map(drop),
             }
         }
-        let namespace = if note.regarding.namespace.is_empty() { "default" } else { &note.regarding.namespace };
-        let written = self.kinds.create(&served, namespace, event_object(note, namespace, &now), false).await?;
-        self.remember(memory, written.entry.key.clone(), 1);
         Ok(())
     }
 
@@ -190,31 +188,21 @@ impl Writer for Cluster {
     }
 }
 
-impl Cluster {
-    fn remember(&self, memory: EventKey, key: ObjectKey, count: i64) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() >= REMEMBERED {
-            events.clear();
-        }
-        events.insert(memory, (key, count));
-    }
-}
-
 fn typed(served: &Served, mut value: Value) -> Value {
     value["kind"] = served.kind.resource.kind.into();
     value["apiVersion"] = served.kind.resource.api_version().into();
     value
 }
 
-fn event_object(note: &EventNote, namespace: &str, now: &str) -> Value {
+fn event_object(note: &EventNote, line: &Line, now: &str) -> Value {
     let about = &note.regarding;
     json!({
         "apiVersion": "v1", "kind": "Event",
-        "metadata": { "name": format!("{}.{:x}", about.name, time::now().as_nanosecond()), "namespace": namespace },
+        "metadata": { "name": &*line.key.name, "namespace": &*line.key.namespace },
         "involvedObject": {
             "apiVersion": &*about.api_version, "kind": &*about.kind, "namespace": &*about.namespace, "name": &*about.name, "uid": &*about.uid,
         },
-        "reason": note.reason, "message": note.message, "type": note.kind, "count": 1,
+        "reason": note.reason, "message": line.message, "type": note.kind, "count": line.count,
         "firstTimestamp": now, "lastTimestamp": now,
         "source": { "component": note.component }, "reportingComponent": note.component, "reportingInstance": "",
     })

@@ -39,6 +39,32 @@ pub fn status_patch(kind: &str, entry: &Entry, old: &Value, new: &Value) -> Opti
     })
 }
 
+/// What a change of a status decides: conditions whose status or reason turns, and a phase. Counts decide nothing. `new` is the
+/// status, or the merge patch that makes it.
+pub fn turns(old: &Value, new: &Value) -> Vec<String> {
+    let said = |c: &Value, field: &str| c[field].as_str().unwrap_or_default().to_string();
+    let list = |status: &Value| status["conditions"].as_array().cloned().unwrap_or_default();
+    let mut turns = Vec::new();
+    if let Some(phase) = new["phase"].as_str().filter(|phase| old["phase"] != *phase) {
+        turns.push(format!("phase is {phase}"));
+    }
+    if new.get("conditions").is_none() {
+        return turns;
+    }
+    let (before, after) = (list(old), list(new));
+    for condition in &after {
+        let held = before.iter().find(|c| c["type"] == condition["type"]);
+        if held.is_some_and(|c| ["status", "reason"].iter().all(|field| said(c, field) == said(condition, field))) {
+            continue;
+        }
+        let reason = Some(said(condition, "reason")).filter(|r| !r.is_empty()).map_or_else(String::new, |r| format!(" ({r})"));
+        turns.push(format!("{} is {}{reason}", said(condition, "type"), said(condition, "status")));
+    }
+    let gone = before.iter().filter(|c| !after.iter().any(|a| a["type"] == c["type"]));
+    turns.extend(gone.map(|c| format!("{} is over", said(c, "type"))));
+    turns
+}
+
 /// Sets a condition in a status (a list by `type`). The time of the last transition moves only with the status; answers whether
 /// the condition's status changed.
 pub fn set_condition(status: &mut Value, mut condition: Value, now: &str) -> bool {
@@ -65,6 +91,22 @@ pub fn set_condition(status: &mut Value, mut condition: Value, now: &str) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_decides_by_its_conditions_and_its_phase() {
+        let condition = |sort: &str, status: &str, reason: &str| json!({"type": sort, "status": status, "reason": reason});
+        let old = json!({"replicas": 1, "phase": "Pending", "conditions": [condition("A", "True", ""), condition("B", "False", "Why")]});
+        let cases = [
+            (json!({"replicas": 2}), vec![]),
+            (json!({"conditions": [condition("B", "False", "Why"), {"type": "A", "status": "True", "message": "new"}]}), vec![]),
+            (json!({"phase": "Running"}), vec!["phase is Running"]),
+            (json!({"conditions": [condition("B", "False", "Else")]}), vec!["B is False (Else)", "A is over"]),
+            (json!({"conditions": null}), vec!["A is over", "B is over"]),
+        ];
+        for (new, told) in cases {
+            assert_eq!(turns(&old, &new), told, "{new}");
+        }
+    }
 
     #[test]
     fn patches_turn_the_old_into_the_new() {

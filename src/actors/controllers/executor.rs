@@ -1,6 +1,6 @@
 //! Gives plans effect: the one place where controllers act.
 use super::feed::Writer;
-use super::plan::{Action, Creation, Deletion, EventNote, Failure, Report};
+use super::plan::{Action, Creation, Deletion, EventNote, Failure, Prerequisite, Report};
 use crate::protocol::status::ApiError;
 use crate::storage::decisions::{Deed, Subject, Verb};
 use crate::storage::entry::Entry;
@@ -17,8 +17,10 @@ const CREATIONS: usize = 256;
 pub struct Outcome {
     /// The shelves written, with the highest revision answered for each.
     pub written: Vec<(Arc<str>, u64)>,
-    /// What was done to objects; their status apart, which decides nothing.
+    /// What was done to objects; their status apart.
     pub deeds: Vec<Deed>,
+    /// The objects whose status was written.
+    pub statuses: Vec<Subject>,
     /// The first error. Conflicts and vanished objects count too: the key is looked at again.
     pub failure: Option<Failure>,
     /// Events of what was done, not recorded yet.
@@ -61,7 +63,7 @@ pub async fn execute(actions: &[Action], writer: &dyn Writer) -> Outcome {
         let alike = rest.iter().take_while(|a| std::mem::discriminant(*a) == std::mem::discriminant(first)).count();
         let (group, after) = rest.split_at(alike);
         match first {
-            Action::Create(_) => create_slowly(group, writer, &mut outcome).await,
+            Action::Create(_) | Action::CreateAfter(..) => create_slowly(group, writer, &mut outcome).await,
             Action::Delete(_) => {
                 for batch in group.chunks(WIDTH) {
                     perform(batch, writer, &mut outcome).await;
@@ -95,57 +97,92 @@ async fn create_slowly(mut group: &[Action], writer: &dyn Writer, outcome: &mut 
 
 /// Carries out a batch side by side; false when one of it failed.
 async fn perform(batch: &[Action], writer: &dyn Writer, outcome: &mut Outcome) -> bool {
-    let results = join_all(batch.iter().map(|action| one(action, writer))).await;
     let mut well = true;
-    for (action, result) in batch.iter().zip(results) {
-        let (verb, kind, report) = match action {
-            Action::Create(c) => (Some(Verb::Create), &c.kind, c.report.as_ref()),
-            Action::Delete(d) => (Some(Verb::Delete), &d.kind, d.report.as_ref()),
-            Action::Patch(p) => ((p.subresource != Some("status")).then_some(Verb::Patch), &p.kind, None),
-            Action::Event(_) => continue,
-        };
-        match result {
+    for done in join_all(batch.iter().map(|action| one(action, writer))).await.into_iter().flatten() {
+        match done.result {
             Ok(Some(entry)) => {
-                outcome.tell(report, Ok(&entry.key.name));
-                outcome.wrote(kind, entry.revision);
-                outcome.deeds.extend(verb.map(|verb| Deed { verb, object: Subject::new(kind, &entry.key) }));
+                outcome.tell(done.report, Ok(&entry.key.name));
+                outcome.wrote(done.kind, entry.revision);
+                let object = Subject::new(done.kind, &entry.key);
+                match done.verb {
+                    Some(verb) => outcome.deeds.push(Deed { verb, object }),
+                    None => outcome.statuses.push(object),
+                }
             }
             Ok(None) => {}
             Err(error) => {
                 well = false;
-                outcome.tell(report, Err(&error));
-                outcome.failed(report, &error);
+                outcome.tell(done.report, Err(&error));
+                outcome.failed(done.report, &error);
             }
         }
     }
     well
 }
 
-async fn one(action: &Action, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
+/// One write that was tried.
+struct Done<'a> {
+    /// `None` for a status.
+    verb: Option<Verb>,
+    kind: &'a Arc<str>,
+    report: Option<&'a Report>,
+    /// `None` when it was not needed any more.
+    result: Result<Option<Arc<Entry>>, ApiError>,
+}
+
+async fn one<'a>(action: &'a Action, writer: &dyn Writer) -> Vec<Done<'a>> {
     match action {
-        Action::Create(creation) => create(creation, writer).await,
-        Action::Delete(deletion) => delete(deletion, writer).await,
-        Action::Patch(patch) => match writer.patch(patch).await {
-            // Gone meanwhile: its deletion brings the key back if that matters.
-            Err(error) if error.code == 404 => Ok(None),
-            result => result.map(Some),
-        },
+        Action::Create(creation) => vec![create(creation, writer).await],
+        Action::CreateAfter(creation, needs) => create_after(creation, needs, writer).await,
+        Action::Delete(deletion) => {
+            let result = delete(deletion, writer).await;
+            vec![Done { verb: Some(Verb::Delete), kind: &deletion.kind, report: deletion.report.as_ref(), result }]
+        }
+        Action::Patch(patch) => {
+            let result = match writer.patch(patch).await {
+                // Gone meanwhile: its deletion brings the key back if that matters.
+                Err(error) if error.code == 404 => Ok(None),
+                result => result.map(Some),
+            };
+            let verb = (patch.subresource != Some("status")).then_some(Verb::Patch);
+            vec![Done { verb, kind: &patch.kind, report: None, result }]
+        }
         Action::Event(note) => {
             record(note, writer).await;
-            Ok(None)
+            Vec::new()
         }
     }
 }
 
-async fn create(creation: &Creation, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {
-    match writer.create(creation).await {
+/// Upstream tries all that an object needs, and says of the object what went wrong with them.
+async fn create_after<'a>(creation: &'a Creation, needs: &'a [Prerequisite], writer: &dyn Writer) -> Vec<Done<'a>> {
+    let (mut all, mut missing) = (Vec::new(), Vec::new());
+    for need in needs {
+        let done = create(&need.creation, writer).await;
+        missing.extend(done.result.as_ref().err().map(|error| (error.clone(), format!("{}{}", need.failure, error.message))));
+        all.push(done);
+    }
+    let Some((mut error, first)) = missing.first().cloned() else {
+        all.push(create(creation, writer).await);
+        return all;
+    };
+    let texts: Vec<String> = missing.into_iter().map(|(_, text)| text).collect();
+    error.message = if texts.len() == 1 { first } else { format!("[{}]", texts.join(", ")) };
+    let result = Err(error);
+    all.push(Done { verb: None, kind: &creation.kind, report: creation.report.as_ref(), result });
+    all
+}
+
+async fn create<'a>(creation: &'a Creation, writer: &dyn Writer) -> Done<'a> {
+    let result = match writer.create(creation).await {
         Ok(entry) => Ok(Some(entry)),
         // A namespace on its way out takes nothing new; nobody needs to hear of it.
         Err(error) if namespace_ends(&error) => Ok(None),
         // An object with a fixed name is there already: that is what was wanted.
         Err(error) if error.reason == "AlreadyExists" && creation.object["metadata"]["generateName"].is_null() => Ok(None),
         Err(error) => Err(error),
-    }
+    };
+    Done { verb: Some(Verb::Create), kind: &creation.kind, report: creation.report.as_ref(), result }
 }
 
 async fn delete(deletion: &Deletion, writer: &dyn Writer) -> Result<Option<Arc<Entry>>, ApiError> {

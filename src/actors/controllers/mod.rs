@@ -14,6 +14,7 @@ pub mod difference;
 pub mod disruption;
 pub mod endpoints;
 pub mod ephemeral_volume;
+pub mod event_correlation;
 pub mod executor;
 pub mod feed;
 pub mod garbage;

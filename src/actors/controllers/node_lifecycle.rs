@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -188,6 +189,12 @@ fn taint(node: &Entry, object: &Value, health: &str, evicting: Verdict, now: Tim
     }
 }
 
+/// An event of the node controller's about a node that comes or goes.
+fn node_event(regarding: ObjectRef, reason: &'static str, what: impl fmt::Display) -> Action {
+    let message = format!("Node {} event: {what}", regarding.name);
+    Action::Event(EventNote { regarding, kind: "Normal", reason, message, component: COMPONENT })
+}
+
 fn patch(kind: &str, entry: &Entry, subresource: Option<&'static str>, patch: Value, expect_revision: Option<u64>) -> Action {
     let (key, uid) = (entry.key.clone(), Some(entry.meta.uid.clone()));
     Action::Patch(Patch { kind: kind.into(), key, uid, subresource, patch, expect_revision })
@@ -231,6 +238,8 @@ pub struct NodeLifecycle {
     zones: RefCell<Zones>,
     ages: TaintAges,
     missing: HashMap<Arc<str>, Timestamp>,
+    /// Nodes that were seen, by what events say they are.
+    known: HashMap<Arc<str>, ObjectRef>,
     /// Nodes for which nothing was to be done at this revision: while they are heard they need not be parsed again.
     calm: HashMap<Arc<str>, u64>,
     ipam: Option<Ipam>,
@@ -251,6 +260,7 @@ impl NodeLifecycle {
             zones: RefCell::default(),
             ages: TaintAges::default(),
             missing: HashMap::new(),
+            known: HashMap::new(),
             calm: HashMap::new(),
             ipam: cluster.map(Ipam::new),
         }
@@ -301,11 +311,16 @@ impl NodeLifecycle {
         let name = &key.object.name;
         let Some(node) = world.get("nodes", &key.object) else {
             self.forget(name);
-            return Plan::quiet();
+            let mut plan = Plan::quiet();
+            if let Some(was) = self.known.remove(name) {
+                plan.actions.push(node_event(was, "RemovingNode", format_args!("Removing Node {name} from Controller")));
+            }
+            return plan;
         };
         let steady = (self.clock)(now);
         let quiet = since(self.last_seen(&node, steady), steady);
-        if quiet <= self.grace && self.calm.get(name) == Some(&node.revision) {
+        let known = self.known.get(name).is_some_and(|known| known.uid == node.meta.uid);
+        if known && quiet <= self.grace && self.calm.get(name) == Some(&node.revision) {
             let requeue_after = Some(self.grace - quiet + Duration::from_secs(1));
             return Plan { requeue_after, ..Plan::quiet() };
         }
@@ -315,8 +330,17 @@ impl NodeLifecycle {
         if let Some(ipam) = &mut self.ipam {
             ipam.plan(&node, world, &mut plan);
         }
+        if !known {
+            let regarding = ObjectRef::to("v1", "Node", &node);
+            self.known.insert(name.clone(), regarding.clone());
+            plan.actions.push(node_event(regarding, "RegisteredNode", format_args!("Registered Node {name} in Controller")));
+        }
         let taints = self.ages.observe(&node, &pods, steady);
-        taint_eviction::plan(&taints, &pods, steady, now, &mut plan);
+        let waiting = taint_eviction::plan(&taints, &pods, steady, now, &mut plan);
+        self.ages.wait(&node, waiting, &pods, &mut plan);
+        if pod_gc::out_of_service(&node) {
+            pod_gc::free(&node, &pods, now, &mut plan);
+        }
         let ready = matches!(&node.light, Light::Node(light) if light.ready);
         if plan.actions.is_empty() && taints.is_empty() && ready {
             self.calm.insert(name.clone(), node.revision);
@@ -375,7 +399,8 @@ impl Controller for NodeLifecycle {
             // Only a node in trouble cares about its pods here.
             Some(found) => {
                 let Light::Node(health) = &found.light else { return };
-                if health.taints.iter().any(|t| &*t.effect == "NoExecute") || (!health.ready && light.ready) {
+                let ends = entry.meta.deleting.is_some() && pod_gc::out_of_service(&found);
+                if health.taints.iter().any(|t| &*t.effect == "NoExecute") || (!health.ready && light.ready) || ends {
                     out.push(Key { kind: "nodes".into(), object: node });
                 }
             }

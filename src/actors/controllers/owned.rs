@@ -1,4 +1,5 @@
 //! What controllers do about the objects they own: claim and release them, report about them, write their own status.
+use super::difference::turns;
 use super::feed::Change;
 use super::labels::LabelSelector;
 use super::plan::{Action, EventNote, ObjectRef, Patch, Plan, Report};
@@ -30,6 +31,11 @@ impl Family {
             Light::Workload(light) => LabelSelector::parse(&light.selector),
             _ => None,
         }
+    }
+
+    /// How plans name one of the family.
+    pub fn subject(self, entry: &Entry) -> String {
+        format!("{} {}", self.kind, entry.key)
     }
 
     /// A reference to `entry` as controller.
@@ -74,6 +80,7 @@ impl Family {
         mine.retain(|e| {
             let keep = matches(e);
             if !keep && !deleting {
+                plan.because(self.subject(entry), format_args!("releases {}", e.key.name));
                 plan.actions.push(self.owners_patch(entry, shelf, e, false));
             }
             keep
@@ -83,6 +90,7 @@ impl Family {
         }
         for orphan in world.orphans(shelf, &entry.key.namespace) {
             if orphan.meta.deleting.is_none() && matches(&orphan) && adoptable(&orphan) {
+                plan.because(self.subject(entry), format_args!("adopts {}", orphan.key.name));
                 plan.actions.push(self.owners_patch(entry, shelf, &orphan, true));
                 mine.push(orphan);
             }
@@ -150,7 +158,12 @@ impl Family {
             return;
         }
         if plan.why.is_empty() {
-            plan.why = format!("{} {}: status {}", self.kind, entry.key, Value::Object(patch.clone()));
+            let status = Value::Object(patch.clone());
+            let turns = turns(held, &status);
+            plan.why = match turns.is_empty() {
+                true => format!("{}: status {status}", self.subject(entry)),
+                false => format!("{}: {}", self.subject(entry), turns.join(", ")),
+            };
         }
         // The list of conditions is replaced whole: nobody's may be lost.
         let expect_revision = patch.contains_key("conditions").then_some(entry.revision);

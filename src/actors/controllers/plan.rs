@@ -3,8 +3,12 @@ use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes of a plan's reasons after which no more are added.
+const LONGEST_WHY: usize = 400;
 
 /// A controller's decision about one key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +27,17 @@ impl Plan {
         Plan::default()
     }
 
+    /// Adds a reason to [`why`](Self::why): the first one names its subject, further ones follow it.
+    pub fn because(&mut self, subject: impl fmt::Display, reason: impl fmt::Display) {
+        let reason = reason.to_string();
+        if self.why.is_empty() {
+            self.why = format!("{subject}: {reason}");
+        } else if self.why.len() < LONGEST_WHY && !self.why.contains(&reason) {
+            self.why.push_str("; ");
+            self.why.push_str(&reason);
+        }
+    }
+
     /// Look again after `delay`, or sooner when that was asked for already.
     pub fn requeue(&mut self, delay: Duration) {
         self.requeue_after = Some(self.requeue_after.map_or(delay, |d| d.min(delay)));
@@ -33,6 +48,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Create(Creation),
+    /// Create an object after what it needs.
+    CreateAfter(Creation, Vec<Prerequisite>),
     Delete(Deletion),
     Patch(Patch),
     Event(EventNote),
@@ -47,6 +64,15 @@ pub struct Creation {
     pub namespace: Arc<str>,
     pub object: Value,
     pub report: Option<Report>,
+}
+
+/// What must be there before another object is made. All of one object's prerequisites are tried, one after the other; when one
+/// fails, the object itself is not made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prerequisite {
+    pub creation: Creation,
+    /// What the object's own failure says before the error: `failed to create PVC data-web-0: `.
+    pub failure: String,
 }
 
 /// Delete an object.
@@ -98,7 +124,7 @@ pub struct EventNote {
 }
 
 /// The object an event is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
     pub api_version: Arc<str>,
     pub kind: Arc<str>,

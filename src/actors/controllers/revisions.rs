@@ -92,6 +92,7 @@ impl History {
             Some(at) => {
                 let mut revision = self.all.remove(at);
                 revision.number = next;
+                plan.because(family.subject(owner), format_args!("back to the template of revision {}", revision.name));
                 if let Some(entry) = &revision.entry {
                     plan.actions.push(Action::Patch(Patch {
                         kind: SHELF.into(),
@@ -139,6 +140,7 @@ impl History {
         if annotations.as_object().is_some_and(|a| !a.is_empty()) {
             meta["annotations"] = annotations;
         }
+        plan.because(family.subject(owner), format_args!("a new template, revision {name}"));
         plan.actions.push(Action::Create(Creation {
             kind: SHELF.into(),
             namespace: owner.key.namespace.clone(),
@@ -149,10 +151,11 @@ impl History {
     }
 
     /// Deletes the oldest revisions beyond `limit` that are not in use.
-    pub fn truncate(&self, limit: i64, live: impl Fn(&Revision) -> bool, plan: &mut Plan) {
+    pub fn truncate(&self, family: Family, owner: &Entry, limit: i64, live: impl Fn(&Revision) -> bool, plan: &mut Plan) {
         let past: Vec<&Revision> = self.all.iter().rev().skip(1).rev().filter(|r| !live(r)).collect();
         let surplus = past.len().saturating_sub(usize::try_from(limit).unwrap_or_default());
         for entry in past.into_iter().take(surplus).filter_map(|r| r.entry.as_ref()) {
+            plan.because(family.subject(owner), format_args!("revision {} is beyond the revision history limit {limit}", entry.key.name));
             plan.actions.push(Action::Delete(Deletion {
                 kind: SHELF.into(),
                 key: entry.key.clone(),

@@ -3,7 +3,7 @@
 //!
 //! Reading one's own writes: after a run the key rests until the index has taken in the revisions that its writes were
 //! answered with, so a plan never counts without what it has just made.
-use super::decision::{cause, decision};
+use super::decision::{cause, decision, turning};
 use super::executor::{Outcome, execute};
 use super::feed::{Change, KindInfo, News, Source, Writer};
 use super::index::{Index, Parts};
@@ -230,11 +230,12 @@ impl<C: Controller> Runner<C> {
                 tracing::debug!(controller = self.controller.name(), decision = %plan.why);
                 scope.decided(plan.why.clone());
             }
+            let turning = turning(&plan.actions, &world);
             let (writer, life) = (self.writer.clone(), self.life);
             let (by, at) = (self.controller.name(), now);
             scope.run(async move {
                 let mut outcome = execute(&plan.actions, &*writer).await;
-                if let Some(decision) = decision(by, at, &key, plan.why, cause, &mut outcome) {
+                if let Some(decision) = decision(by, at, &key, plan.why, cause, turning, &mut outcome) {
                     writer.decided(decision);
                 }
                 Message::Done { life, key, requeue_after: plan.requeue_after, outcome }

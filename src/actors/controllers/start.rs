@@ -90,8 +90,9 @@ pub fn start(
         HorizontalPodAutoscalers::new(targets.clone(), Box::new(meters.clone()), Box::new(|_| steady::now()))
     });
     fetcher.tell(autoscalers);
-    run.controller("endpoints", || Endpoints);
-    run.controller("disruption", || Disruption);
+    run.controller("endpoints", Endpoints::default);
+    let scales = kinds.clone();
+    run.controller("disruption", move || Disruption::new(Box::new(scales.clone())));
     run.controller("finishedpods", FinishedPods::default);
     run.controller("garbage", Garbage::default);
     let remote = settings.aggregation.clone();

@@ -5,7 +5,7 @@ use crate::protocol::time::rfc3339;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct TaintAges {
     since: HashMap<Arc<str>, Tainted>,
+    /// The pods of each node that will be evicted later, by uid.
+    waiting: HashMap<Arc<str>, HashSet<Arc<str>>>,
 }
 
 /// What was observed of one node, by the clock that never jumps.
@@ -49,20 +51,37 @@ impl TaintAges {
 
     pub fn forget(&mut self, node: &str) {
         self.since.remove(node);
+        self.waiting.remove(node);
+    }
+
+    /// Takes note of which pods are to be evicted later, and tells of those that were to be and now may stay.
+    pub fn wait(&mut self, node: &Entry, waiting: HashSet<Arc<str>>, pods: &[Arc<Entry>], plan: &mut Plan) {
+        let name = &node.key.name;
+        let before = self.waiting.remove(name).unwrap_or_default();
+        let evicted = |pod: &Entry| plan.actions.iter().any(|a| matches!(a, Action::Delete(d) if d.uid == pod.meta.uid));
+        let spared = |pod: &&Arc<Entry>| before.contains(&pod.meta.uid) && !waiting.contains(&pod.meta.uid) && stays(pod) && !evicted(pod);
+        let told: Vec<Action> =
+            pods.iter().filter(spared).map(|pod| event(pod, format!("Cancelling deletion of Pod {}", pod.key))).collect();
+        plan.actions.extend(told);
+        if !waiting.is_empty() {
+            self.waiting.insert(name.clone(), waiting);
+        }
     }
 }
 
-/// Adds the evictions that a node's taints ask for now, and the look at the next one due. `steady` is the time that the ages are
-/// measured by, `now` the one that is written.
-pub fn plan(node: &Tainted, pods: &[Arc<Entry>], steady: Timestamp, now: Timestamp, plan: &mut Plan) {
+/// Neither over nor on its way out.
+fn stays(pod: &Entry) -> bool {
+    pod.meta.deleting.is_none() && matches!(&pod.light, Light::Pod(light) if !light.phase.finished())
+}
+
+/// Adds the evictions that a node's taints ask for now, and the look at the next one due; answers with the pods that will be evicted
+/// later. `steady` is the time that the ages are measured by, `now` the one that is written.
+pub fn plan(node: &Tainted, pods: &[Arc<Entry>], steady: Timestamp, now: Timestamp, plan: &mut Plan) -> HashSet<Arc<str>> {
+    let mut waiting = HashSet::new();
     if node.is_empty() {
-        return;
+        return waiting;
     }
-    for pod in pods {
-        let Light::Pod(light) = &pod.light else { continue };
-        if pod.meta.deleting.is_some() || light.phase.finished() {
-            continue;
-        }
+    for pod in pods.iter().filter(|pod| stays(pod)) {
         let object = pod.parse();
         let arrived = node.pods.get(&pod.meta.uid).copied().unwrap_or(steady);
         match deadline(&node.taints, &object["spec"]["tolerations"], arrived) {
@@ -70,10 +89,14 @@ pub fn plan(node: &Tainted, pods: &[Arc<Entry>], steady: Timestamp, now: Timesta
                 plan.why = format!("pod {}: does not tolerate {} any longer", pod.key, names(&node.taints));
                 evict(pod, &object, now, plan);
             }
-            Some(due) => plan.requeue(Duration::from_secs((due - steady.as_second()).unsigned_abs())),
+            Some(due) => {
+                plan.requeue(Duration::from_secs((due - steady.as_second()).unsigned_abs()));
+                waiting.insert(pod.meta.uid.clone());
+            }
             None => {}
         }
     }
+    waiting
 }
 
 /// When a pod has to go, seconds by the steady clock; `None` when it tolerates everything for good. `arrived`: since when the pod
@@ -108,14 +131,13 @@ fn names(taints: &[(Taint, Timestamp)]) -> String {
     taints.iter().map(|(t, _)| &*t.key).collect::<Vec<_>>().join(", ")
 }
 
+fn event(pod: &Entry, message: String) -> Action {
+    let regarding = ObjectRef::to("v1", "Pod", pod);
+    Action::Event(EventNote { regarding, kind: "Normal", reason: "TaintManagerEviction", message, component: "taint-eviction-controller" })
+}
+
 fn evict(pod: &Arc<Entry>, object: &Value, now: Timestamp, plan: &mut Plan) {
-    plan.actions.push(Action::Event(EventNote {
-        regarding: ObjectRef::to("v1", "Pod", pod),
-        kind: "Normal",
-        reason: "TaintManagerEviction",
-        message: format!("Marking for deletion Pod {}", pod.key),
-        component: "taint-eviction-controller",
-    }));
+    plan.actions.push(event(pod, format!("Marking for deletion Pod {}", pod.key)));
     plan.actions.push(disruption(pod, object, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", None, now));
     plan.actions.push(Action::Delete(Deletion {
         kind: "pods".into(),
@@ -133,6 +155,7 @@ pub(super) fn disruption(pod: &Entry, object: &Value, reason: &str, message: &st
     conditions.retain(|c| c["type"] != "DisruptionTarget");
     conditions.push(json!({
         "type": "DisruptionTarget", "status": "True", "reason": reason, "message": message, "lastTransitionTime": rfc3339(now),
+        "observedGeneration": pod.meta.generation,
     }));
     let mut status = json!({ "conditions": conditions });
     if let Some(phase) = phase {

@@ -56,6 +56,10 @@ struct State {
     feeds: Vec<(String, mpsc::UnboundedSender<News>)>,
     /// Creations refused before they succeed.
     refuse: usize,
+    /// The name whose creations are refused.
+    unwelcome: String,
+    /// Binds refused before they succeed.
+    refuse_binds: usize,
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -158,6 +162,15 @@ impl Model {
         self.state().refuse = count;
     }
 
+    /// Objects of this name can't be created from now on.
+    pub fn refuse_name(&self, name: &str) {
+        self.state().unwelcome = name.into();
+    }
+
+    pub fn refuse_binds(&self, count: usize) {
+        self.state().refuse_binds = count;
+    }
+
     pub fn put(&self, kind: &str, mut object: Value) -> Arc<Entry> {
         let mut state = self.state();
         let number = state.revision + 1;
@@ -225,6 +238,9 @@ impl Model {
                 state.refuse -= 1;
                 return Err(ApiError::forbidden("", &creation.kind, "", "exceeded quota"));
             }
+            if !state.unwelcome.is_empty() && creation.object["metadata"]["name"] == state.unwelcome.as_str() {
+                return Err(ApiError::forbidden("", &creation.kind, &state.unwelcome, "exceeded quota"));
+            }
         }
         let mut object = creation.object.clone();
         if !creation.namespace.is_empty() {
@@ -236,6 +252,10 @@ impl Model {
     pub fn apply(&self, action: &Action) -> Result<(), ApiError> {
         match action {
             Action::Create(c) => self.created(c).map(|entry| self.report(c.report.as_ref(), &entry)),
+            Action::CreateAfter(c, needs) => {
+                let made = needs.iter().map(|need| self.apply(&Action::Create(need.creation.clone())));
+                made.fold(Ok(()), Result::and).and_then(|()| self.apply(&Action::Create(c.clone())))
+            }
             Action::Delete(d) => self.deleted(d).map(|entry| self.report(d.report.as_ref(), &entry)),
             Action::Patch(p) => self.patched(p).map(drop),
             Action::Event(note) => {
@@ -335,7 +355,14 @@ impl Writer for Model {
     }
 
     async fn bind(&self, pod: &ObjectKey, uid: &str, node: &str) -> Result<Arc<Entry>, ApiError> {
-        let entry = self.state().find("pods", pod, Some(uid))?;
+        let entry = {
+            let mut state = self.state();
+            if state.refuse_binds > 0 {
+                state.refuse_binds -= 1;
+                return Err(ApiError::conflict("", "pods", &pod.name, "not now"));
+            }
+            state.find("pods", pod, Some(uid))?
+        };
         let bound = matches!(&entry.light, Light::Pod(light) if !light.node.is_empty());
         if bound {
             return Err(ApiError::conflict("", "pods", &pod.name, "already bound"));
@@ -383,6 +410,7 @@ impl<'a> Bench<'a> {
             known.remove(&key);
             let world = View { objects: self.model, index: &self.index };
             let plan = controller.plan(&key, &world, at(now), None);
+            assert!(!plan.why.is_empty() || !decides(&plan.actions), "{} acts without a reason: {:?}", controller.name(), plan.actions);
             let (done, cut) = plan.actions.split_at(self.left.min(plan.actions.len()));
             let failed = done.iter().filter(|a| self.model.apply(a).is_err()).count();
             self.left -= done.len();
@@ -401,6 +429,15 @@ impl<'a> Bench<'a> {
     pub fn plan(&mut self, controller: &mut dyn Controller, key: &Key, now: i64) -> super::plan::Plan {
         controller.plan(key, &View { objects: self.model, index: &self.index }, at(now), None)
     }
+}
+
+/// Whether a plan does more than to write a status and to tell of it.
+fn decides(actions: &[Action]) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Create(_) | Action::CreateAfter(..) | Action::Delete(_) => true,
+        Action::Patch(patch) => patch.subresource != Some("status"),
+        Action::Event(_) => false,
+    })
 }
 
 pub fn mk_rs(name: &str, replicas: i64, app: &str) -> Value {

@@ -274,6 +274,70 @@ fn a_silent_node_loses_its_pods_in_time() {
     assert_eq!(bench.plan(&mut controller, &Key::of("pods", &key("loyal")), 420).actions.len(), 2);
 }
 
+#[test]
+fn nodes_that_come_and_go_and_evictions_that_are_taken_back_are_told() {
+    let model = Model::default();
+    let mut controller = NodeLifecycle::new(Heartbeats::default(), None, Box::new(|now| now));
+    let mut bench = Bench::new(&model, &mut controller);
+    let node = model.put("nodes", mk_node("n1", "1", "1Gi", 10)).key.clone();
+    let tolerates = |seconds: i64| json!([{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
+    for (name, seconds) in [("waits", 100), ("goes", 1)] {
+        let mut pod = mk_pod(name, json!({}));
+        pod["spec"]["nodeName"] = "n1".into();
+        pod["spec"]["tolerations"] = tolerates(seconds);
+        pod["status"] = json!({"phase": "Running"});
+        model.put("pods", pod);
+    }
+    bench.converge(&mut controller, 0);
+    model.edit("nodes", &node, json!({"spec": {"taints": [{"key": "full", "effect": "NoExecute"}]}}));
+    bench.converge(&mut controller, 10);
+    model.edit("nodes", &node, json!({"metadata": {"annotations": {"touched": "1"}}}));
+    bench.converge(&mut controller, 20);
+    model.edit("nodes", &node, json!({"spec": {"taints": null}}));
+    bench.converge(&mut controller, 30);
+    model.delete_now("nodes", &node, Propagation::Background);
+    bench.converge(&mut controller, 40);
+    let told: Vec<String> = model.events().into_iter().map(|e| format!("{} {}", e.reason, e.message)).collect();
+    let wanted = [
+        "RegisteredNode Node n1 event: Registered Node n1 in Controller",
+        "TaintManagerEviction Marking for deletion Pod default/goes",
+        "TaintManagerEviction Cancelling deletion of Pod default/waits",
+        "RemovingNode Node n1 event: Removing Node n1 from Controller",
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn a_node_out_of_service_gives_up_the_pods_that_wait_for_their_end() {
+    let model = Model::default();
+    let mut controller = NodeLifecycle::new(Heartbeats::default(), None, Box::new(|now| now));
+    let mut bench = Bench::new(&model, &mut controller);
+    let node = model.put("nodes", mk_node("n1", "1", "1Gi", 10)).key.clone();
+    for name in ["leaving", "staying"] {
+        let mut pod = mk_pod(name, json!({}));
+        pod["spec"]["nodeName"] = "n1".into();
+        pod["status"] = json!({"phase": "Running"});
+        model.put("pods", pod);
+    }
+    bench.converge(&mut controller, 0);
+    let there = |model: &Model| model.list("pods", None).iter().map(|p| p.key.name.to_string()).collect::<Vec<_>>();
+    // Only said, or only silent: it may still come back.
+    model.edit(
+        "nodes",
+        &node,
+        json!({"spec": {"taints": [{"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "NoSchedule"}]}}),
+    );
+    model.delete_now("pods", &key("leaving"), Propagation::Background);
+    bench.converge(&mut controller, 1);
+    assert_eq!(there(&model), ["leaving", "staying"]);
+    model.edit("nodes", &node, json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}));
+    bench.converge(&mut controller, 2);
+    assert_eq!(there(&model), ["staying"]);
+    model.delete_now("pods", &key("staying"), Propagation::Background);
+    bench.converge(&mut controller, 3);
+    assert!(there(&model).is_empty());
+}
+
 /// The real actor: creations fail for a while, and the set is whole in the end, with the words users know.
 #[actix_rt::test]
 async fn the_runner_backs_off_and_gets_there() {

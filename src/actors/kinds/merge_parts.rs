@@ -69,12 +69,17 @@ fn bind(kind: &Kind, old: &Value, body: &Value) -> Result<Value, ApiError> {
     }
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time::rfc3339(time::now()),
+        "observedGeneration": old["metadata"]["generation"],
     });
     if !new["status"].is_object() {
         new["status"] = json!({});
     }
     if !new["status"]["conditions"].is_array() {
         new["status"]["conditions"] = json!([]);
+    }
+    // Where it was expected is of no use any more.
+    if let Some(status) = new["status"].as_object_mut() {
+        status.remove("nominatedNodeName");
     }
     if let Some(conditions) = new["status"]["conditions"].as_array_mut() {
         conditions.retain(|c| c["type"] != "PodScheduled");

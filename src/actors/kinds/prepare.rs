@@ -102,7 +102,8 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
     if part == Part::Status {
         (kind.rules.update_status)(&mut new, old);
     }
-    if kind.rules.generation && specification_changed(old, &new) {
+    // A bind leaves the generation as it is, as upstream's does: the specification is still what its author wrote.
+    if kind.rules.generation && part != Part::Binding && specification_changed(old, &new) {
         let next = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata(&mut new).insert("generation".into(), next.into());
     }

@@ -300,10 +300,15 @@ fn scale_and_binding() {
     assert_eq!(set(json!({ "spec": { "replicas": -1 } })).expect_err("negative").code, 422);
     assert_eq!(set(json!({ "metadata": { "resourceVersion": "6" }, "spec": { "replicas": 3 } })).expect_err("stale").code, 409);
 
-    let pod = stored("Pod", pod_body());
+    let mut pod = stored("Pod", pod_body());
+    pod["metadata"]["generation"] = 3.into();
+    pod["status"]["nominatedNodeName"] = "m".into();
     let bind = |pod: &Value, target: Value| update("Pod", Part::Binding, pod, |o| *o = json!({ "target": target }));
     let bound = bind(&pod, json!({ "kind": "Node", "name": "n" })).expect("granted");
     assert_eq!((&bound["spec"]["nodeName"], &bound["status"]["conditions"][0]["status"]), (&json!("n"), &json!("True")));
+    // Where it was expected is forgotten, and its specification is the one that its author wrote.
+    assert_eq!((&bound["status"]["nominatedNodeName"], &bound["metadata"]["generation"]), (&json!(null), &json!(3)));
+    assert_eq!(bound["status"]["conditions"][0]["observedGeneration"], 3);
     assert_eq!(bind(&pod, json!({ "kind": "Pod", "name": "n" })).expect_err("no node").code, 422);
     assert_eq!(bind(&pod, json!({})).expect_err("nowhere").code, 422);
     assert_eq!(bind(&bound, json!({ "name": "m" })).expect_err("bound already").code, 409);

@@ -3,7 +3,7 @@ use super::cluster::Cluster;
 use super::cluster::node::NodeInfo;
 use super::framework::profile::Profile;
 use super::framework::state::State;
-use super::framework::{Points, PreFilter, Reason};
+use super::framework::{Points, PreFilter, PreFiltered, Reason};
 use super::pod::PodInfo;
 use super::preemption::{self, Victims};
 use super::refusal::Refusals;
@@ -240,10 +240,35 @@ fn explain(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut 
         }
         None => refuse_each(pod, cluster, filters, state, &mut refusals),
     };
-    let (preemption, told) = preemption::consider(pod, cluster, filters, state, &refusals);
+    let (preemption, told) = post_filter(pod, cluster, filters, state, &refusals);
     let message = refusals.message(cluster.count(), &told);
     let outcome = Outcome::Unschedulable { message, rejected_by, preemption };
     Decision { outcome, looked_at: looked_at.max(cluster.count()), feasible: 0, top: Vec::new(), counts: refusals.counts() }
+}
+
+/// What the plugins that are asked last make of it, and what they say. Nothing is said when others make room.
+fn post_filter(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut State, refusals: &Refusals) -> (Preemption, String) {
+    let mut said = Vec::new();
+    for (at, slot) in filters.profile.at(Points::POST_FILTER) {
+        let before = match &filters.refused {
+            Some((by, _)) if *by < at => PreFiltered::Unasked,
+            Some((by, _)) if *by == at => PreFiltered::Refused,
+            _ => PreFiltered::Passed,
+        };
+        match slot.plugin.post_filter(pod, before) {
+            Ok("") => {}
+            Ok(text) => said.push(text.to_string()),
+            Err(why) => return (Preemption::Waits, why.into()),
+        }
+    }
+    // Room that was made is of no use where nobody makes any.
+    let usual = if filters.profile.at(Points::POST_FILTER).next().is_some() { Preemption::Waits } else { Preemption::Nowhere };
+    let (preemption, told) = preemption::consider(pod, cluster, filters, state, refusals).unwrap_or((usual, String::new()));
+    if matches!(preemption, Preemption::Victims(_)) {
+        return (preemption, String::new());
+    }
+    said.extend((!told.is_empty()).then(|| format!("preemption: {told}")));
+    (preemption, said.join(", "))
 }
 
 /// Counts what is against each node; answers the places of the plugins that refused, as bits.

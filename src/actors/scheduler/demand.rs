@@ -61,8 +61,9 @@ impl Resident {
     pub fn read(entry: &Arc<Entry>, extended: &BTreeSet<Arc<str>>) -> Option<Resident> {
         let Light::Pod(light) = &entry.light else { return None };
         let body = std::str::from_utf8(&entry.body).unwrap_or_default();
-        const DEEP: [&str; 11] = [
+        const DEEP: [&str; 13] = [
             "\"hostPort\"",
+            "\"hugepages-",
             "\"ephemeral-storage\"",
             "\"podAffinity\"",
             "\"podAntiAffinity\"",
@@ -73,6 +74,7 @@ impl Resident {
             "\"gcePersistentDisk\"",
             "\"awsElasticBlockStore\"",
             "\"rbd\":",
+            "\"iscsi\":",
         ];
         let deep = DEEP.iter().any(|word| body.contains(word)) || extended.iter().any(|name| body.contains(&**name));
         let shallow = if deep { None } else { Demand::shallow(light, body) };

@@ -41,8 +41,9 @@ impl Refusals {
         self.counts.iter().map(|(text, count)| (text.clone(), *count)).collect()
     }
 
-    /// `0/2 nodes are available: 1 Insufficient cpu, … preemption: …`; `preemption` is what became of that.
-    pub fn message(&self, nodes: usize, preemption: &str) -> String {
+    /// `0/2 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: …`; `after` is what the plugins said
+    /// that were asked last.
+    pub fn message(&self, nodes: usize, after: &str) -> String {
         if nodes == 0 {
             return "no nodes available to schedule pods".into();
         }
@@ -50,8 +51,8 @@ impl Refusals {
             Some(text) => text.clone(),
             None => joined(self.counts.iter().map(|(text, count)| format!("{count} {text}")).collect()),
         };
-        let preemption = if preemption.is_empty() { String::new() } else { format!(" preemption: {preemption}") };
-        format!("0/{nodes} nodes are available: {why}.{preemption}")
+        let space = if after.is_empty() { "" } else { " " };
+        format!("0/{nodes} nodes are available: {why}.{space}{after}")
     }
 }
 

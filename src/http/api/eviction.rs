@@ -49,7 +49,7 @@ impl Gateway {
     async fn mark_evicted(&self, served: &Served, entry: &Entry) -> Result<(), ApiError> {
         let condition = json!({
             "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
-            "lastTransitionTime": time::rfc3339(time::now()),
+            "lastTransitionTime": time::rfc3339(time::now()), "observedGeneration": entry.meta.generation,
         });
         let patch = json!({ "metadata": { "uid": &*entry.meta.uid }, "status": { "conditions": [condition] } });
         match self.kinds.patch(served, entry.key.clone(), Part::Status, Patch::Strategic(patch), false, false).await {

@@ -140,7 +140,10 @@ impl Authenticator {
             return Ok(user.clone());
         }
         let identity = identity_of(certificate).map_err(|_| ApiError::unauthorized())?;
-        let user = Arc::new(User::new(identity.common_name, identity.organizations));
+        let mut user = User::new(identity.common_name, identity.organizations);
+        let fingerprint = hex::encode(digest(&SHA256, certificate));
+        user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![format!("X509SHA256={fingerprint}")]);
+        let user = Arc::new(user);
         let mut known = self.certificates.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_CERTIFICATES {
             known.clear();

@@ -9,6 +9,7 @@
 //! - `proto`, `encode`: the protobuf form of version 2
 mod document;
 mod encode;
+mod enums;
 pub mod kinds;
 mod models;
 mod operation;

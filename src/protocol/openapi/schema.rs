@@ -1,5 +1,5 @@
 //! From the schemas that the object types carry to the form in which upstream publishes them.
-use super::ListRule;
+use super::{ListRule, enums};
 use serde_json::{Map, Value, json};
 
 /// Which of the two documents a schema is for. They differ in where definitions live and in what they can express.
@@ -87,10 +87,15 @@ pub fn definition(model: &str, raw: Value, form: Form, rules: &dyn Fn(&str, &str
         out.insert("x-kubernetes-map-type".into(), "atomic".into());
     }
     if let Some(Value::Object(properties)) = out.get_mut("properties") {
-        for (field, property) in properties {
+        for (field, property) in properties.iter_mut() {
             if let (Some(rule), Value::Object(property)) = (rules(model, field), property) {
                 rule.write(property);
             }
+        }
+        for (field, words) in enums::words(model) {
+            let Some(property) = properties.get_mut(field) else { continue };
+            let one = if property["items"].is_object() { &mut property["items"] } else { property };
+            one["enum"] = words.collect();
         }
     }
     out.into()

@@ -161,6 +161,22 @@ fn v2_keeps_to_swagger_and_its_protobuf_form_says_the_same() {
 }
 
 #[test]
+fn words_stand_with_the_fields_that_take_them() {
+    let (mut generator, mut models) = (schemars::SchemaGenerator::default(), std::collections::BTreeSet::new());
+    kinds::KINDS.iter().for_each(|kind| kind.define(&mut generator));
+    for (model, raw) in generator.definitions() {
+        let schema = schema::definition(model, raw.clone(), schema::Form::V3, &|_, _| None);
+        for (field, _) in enums::words(model) {
+            let property = &schema["properties"][field];
+            let one = if property["items"].is_object() { &property["items"] } else { property };
+            assert!(one["type"] == "string" && one["enum"].as_array().is_some_and(|w| w.len() > 1), "{model}.{field}: {property}");
+            models.insert(model.clone());
+        }
+    }
+    assert!(models.len() > 50, "{models:?}");
+}
+
+#[test]
 fn every_built_in_kind_has_a_definition_under_its_own_name() {
     let mut generator = schemars::SchemaGenerator::default();
     for kind in kinds::KINDS {

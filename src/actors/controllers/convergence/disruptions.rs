@@ -1,7 +1,10 @@
 //! Budgets and evictions: what a budget allows never takes more than it has.
 use super::*;
-use crate::actors::controllers::disruption::{BUDGETS, Disruption};
+use crate::actors::controllers::disruption::{BUDGETS, Disruption, Scales};
 use crate::actors::controllers::testing::{Bench, key, mk_pod, mk_rs};
+
+use crate::protocol::meta::OwnerRef;
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -29,6 +32,15 @@ fn evict(model: &Model, pod: &Pod, now: i64) -> bool {
     true
 }
 
+/// Whatever the controller is, it wants five.
+struct Five;
+
+impl Scales for Five {
+    fn scale(&self, owner: &OwnerRef, _namespace: &str) -> Result<Option<(Arc<str>, i64)>, String> {
+        Ok(Some((owner.uid.clone(), 5)))
+    }
+}
+
 proptest! {
     #![proptest_config(crate::actors::properties::property(64))]
 
@@ -49,14 +61,15 @@ proptest! {
         let wish = if percent { json!(format!("{}%", least * 20)) } else { json!(least) };
         let spec = json!({"selector": {"matchLabels": {"app": "a"}}, "minAvailable": wish});
         model.put(BUDGETS, json!({"metadata": {"name": "b", "namespace": "default"}, "spec": spec}));
-        let mut bench = Bench::new(&model, &mut Disruption);
-        bench.converge(&mut Disruption, 0);
+        let mut controller = Disruption::new(Box::new(Five));
+        let mut bench = Bench::new(&model, &mut controller);
+        bench.converge(&mut controller, 0);
         let healthy = |model: &Model| count(&pods(model), |p| p.entry.meta.label("app") == Some("a") && p.active() && p.light.ready);
         for step in script {
             match step {
                 Step::Evict(at) => {
                     // Without the pods' own mishaps since the last look, which nobody can know of.
-                    bench.converge(&mut Disruption, 0);
+                    bench.converge(&mut controller, 0);
                     let before = healthy(&model);
                     let mut live: Vec<Pod> = pods(&model).into_iter().filter(Pod::active).collect();
                     let first = at.min(live.len());
@@ -64,11 +77,11 @@ proptest! {
                     let taken = live.iter().filter(|pod| evict(&model, pod, 0)).count();
                     prop_assert!(taken == 0 || healthy(&model) >= least, "{taken} of {before} were taken, {least} must stay");
                 }
-                Step::Look => { bench.converge(&mut Disruption, 0); }
+                Step::Look => { bench.converge(&mut controller, 0); }
                 Step::Pod(mishap) => happen(&model, mishap, 0, |_| "n".into()),
             }
         }
-        bench.converge(&mut Disruption, 0);
+        bench.converge(&mut controller, 0);
         let status = model.get(BUDGETS, &key("b")).unwrap().parse()["status"].clone();
         prop_assert_eq!(status["currentHealthy"].as_i64().unwrap(), healthy(&model));
     }

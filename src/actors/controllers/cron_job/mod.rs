@@ -133,7 +133,11 @@ fn history(entry: &Entry, spec: &Value, children: &[Child], plan: &mut Plan) {
         over.sort_by_key(|c| (c.started(), c.entry.key.name.clone()));
         let surplus = over.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
         let doomed = over.into_iter().take(surplus).filter(|c| c.entry.meta.deleting.is_none());
-        plan.actions.extend(doomed.map(|c| delete(entry, c)));
+        for child in doomed {
+            let name = &child.entry.key.name;
+            plan.because(format_args!("CronJob {}", entry.key), format_args!("job {name} is over and beyond {field} {limit}"));
+            plan.actions.push(delete(entry, child));
+        }
     }
 }
 
@@ -180,7 +184,7 @@ fn start(entry: &Arc<Entry>, object: &Value, children: &[Child], last: Option<i6
         }
         _ => {}
     }
-    plan.why = format!("CronJob {}: due at {}", entry.key, rfc3339(due.latest));
+    plan.because(format_args!("CronJob {}", entry.key), format_args!("due at {}", rfc3339(due.latest)));
     plan.actions.push(create(entry, spec, due.latest, &zone));
 }
 

@@ -135,7 +135,7 @@ impl Set<'_> {
             renewal::renew(self, &mut wanted, &mut doomed);
         }
         if !(wanted.is_empty() && doomed.is_empty()) {
-            plan.why = format!("daemon set {}: creating {} pods, deleting {}", self.entry.key, wanted.len(), doomed.len());
+            plan.because(FAMILY.subject(self.entry), format_args!("creating {} pods, deleting {}", wanted.len(), doomed.len()));
         }
         let mut seen = BTreeSet::new();
         doomed.retain(|pod| seen.insert(pod.entry.key.clone()));
@@ -143,7 +143,7 @@ impl Set<'_> {
         plan.actions.extend(doomed.into_iter().take(BURST).map(|pod| self.delete(pod)));
         let live: Vec<&str> = self.places.iter().flat_map(|p| &p.pods).filter_map(|pod| pod.entry.meta.label(POD_LABEL)).collect();
         let limit = self.object["spec"]["revisionHistoryLimit"].as_i64().unwrap_or(10);
-        self.history.truncate(limit, |revision| live.contains(&revision.hash.as_str()), plan);
+        self.history.truncate(FAMILY, self.entry, limit, |revision| live.contains(&revision.hash.as_str()), plan);
     }
 
     /// What one node wants: a pod, or to be rid of some.

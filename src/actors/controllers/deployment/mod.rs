@@ -83,6 +83,9 @@ fn recreate(rollout: &mut Rollout<'_>, world: &dyn World, failure: Option<&Failu
 fn carried(rollout: Rollout<'_>, status: Map<String, Value>, mut plan: Plan) -> Plan {
     for set in &rollout.sets {
         let (Some(entry), Some(patch)) = (&set.entry, set.patch()) else { continue };
+        if rollout.notes.is_empty() {
+            plan.because(FAMILY.subject(rollout.entry), format_args!("replica set {} is brought up to date", set.name()));
+        }
         plan.actions.push(Action::Patch(Patch {
             kind: SETS.into(),
             key: entry.key.clone(),
@@ -93,7 +96,7 @@ fn carried(rollout: Rollout<'_>, status: Map<String, Value>, mut plan: Plan) -> 
         }));
     }
     if let Some(first) = rollout.notes.first() {
-        plan.why = format!("deployment {}: {first}", rollout.entry.key);
+        plan.because(FAMILY.subject(rollout.entry), first);
     }
     for message in &rollout.notes {
         plan.actions.push(FAMILY.event(rollout.entry, "Normal", "ScalingReplicaSet", message.clone()));

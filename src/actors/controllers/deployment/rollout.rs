@@ -167,7 +167,7 @@ impl<'a> Rollout<'a> {
             (success, format!("Scaled up replica set {{}} from 0 to {replicas}")),
             ("ReplicaSetCreateError", format!("Failed to create new replica set \"{name}\": {{}}")),
         );
-        plan.why = format!("deployment {}: new replica set {name} with {replicas} pods", self.entry.key);
+        plan.because(FAMILY.subject(self.entry), format_args!("new replica set {name} with {replicas} pods"));
         plan.actions.push(Action::Create(Creation {
             kind: SETS.into(),
             namespace: self.entry.key.namespace.clone(),
@@ -218,6 +218,10 @@ impl<'a> Rollout<'a> {
         old.sort_by_key(|set| (set.revision(), set.age()));
         for set in old.into_iter().take(surplus).filter(|set| set.spent()) {
             let Some(entry) = &set.entry else { continue };
+            plan.because(
+                FAMILY.subject(self.entry),
+                format_args!("replica set {} is beyond the revision history limit {limit}", set.name()),
+            );
             plan.actions.push(Action::Delete(Deletion {
                 kind: SETS.into(),
                 key: entry.key.clone(),

@@ -1,8 +1,9 @@
 //! PodDisruptionBudgets: how many of their pods may be taken away right now.
 //!
 //! The eviction subresource takes from `status.disruptionsAllowed` and notes the pod in `disruptedPods`; here the pods are counted
-//! and the note is dropped when the pod has gone, or has not after two minutes.
+//! and the note is dropped when the pod has gone, or has not after two minutes. The mark on the pod itself goes the same way.
 mod expected;
+mod stale;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::protocol::light::Light;
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::time::{parse_seconds, rfc3339};
 use crate::storage::entry::Entry;
+pub use expected::Scales;
 use expected::{Wish, wish};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -28,7 +30,7 @@ pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 const DELETION_TIMEOUT: i64 = 120;
 
 /// Decides about one budget.
-pub fn plan(budget: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
+pub fn plan(budget: &Arc<Entry>, world: &dyn World, scales: &dyn Scales, now: Timestamp) -> Plan {
     let object = budget.parse();
     let mut plan = Plan::quiet();
     if budget.meta.deleting.is_some() {
@@ -48,7 +50,7 @@ pub fn plan(budget: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
         plan.requeue(Duration::from_secs(seconds));
     }
     let time = rfc3339(now);
-    match wish(&object["spec"], &pods, world) {
+    match wish(&object["spec"], &pods, world, scales) {
         Ok(wish) => {
             if wish.unmanaged > 0 {
                 let text = format!(
@@ -128,8 +130,16 @@ fn event(budget: &Entry, kind: &'static str, reason: &'static str, message: Stri
     Action::Event(EventNote { regarding, kind, reason, message, component: "controllermanager" })
 }
 
-/// The controller around [`plan`].
-pub struct Disruption;
+/// The controller around [`plan`]; it also looks after pods that were marked to go and did not.
+pub struct Disruption {
+    scales: Box<dyn Scales>,
+}
+
+impl Disruption {
+    pub fn new(scales: Box<dyn Scales>) -> Self {
+        Disruption { scales }
+    }
+}
 
 impl Controller for Disruption {
     fn name(&self) -> &'static str {
@@ -150,6 +160,9 @@ impl Controller for Disruption {
             out.push(Key::of(BUDGETS, &change.entry.key));
             return;
         }
+        if !change.deleted && stale::marked(&change.entry) {
+            out.push(Key::of("pods", &change.entry.key));
+        }
         for budget in world.list(BUDGETS, Some(&change.entry.key.namespace)) {
             let Some(selector) = selector(&budget.parse()) else { continue };
             if [before, Some(&*change.entry)].into_iter().flatten().any(|pod| selector.matches(&pod.meta.labels)) {
@@ -159,6 +172,10 @@ impl Controller for Disruption {
     }
 
     fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
-        world.get(&key.kind, &key.object).map_or_else(Plan::quiet, |budget| plan(&budget, world, now))
+        match world.get(&key.kind, &key.object) {
+            Some(entry) if &*key.kind == BUDGETS => plan(&entry, world, &*self.scales, now),
+            Some(pod) => stale::plan(&pod, now),
+            None => Plan::quiet(),
+        }
     }
 }

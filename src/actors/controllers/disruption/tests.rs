@@ -1,6 +1,19 @@
 use super::*;
 use crate::actors::controllers::feed::Objects;
 use crate::actors::controllers::testing::{Bench, Model, key, mk_pod, mk_rs};
+use crate::protocol::meta::OwnerRef;
+
+/// Replica sets, by uid. Nothing else has a scale.
+struct Sets(Vec<Arc<str>>);
+
+impl Scales for Sets {
+    fn scale(&self, owner: &OwnerRef, _namespace: &str) -> Result<Option<(Arc<str>, i64)>, String> {
+        match &*owner.kind {
+            "ReplicaSet" => Ok(self.0.contains(&owner.uid).then(|| (owner.uid.clone(), 5))),
+            kind => Err(format!("{}s.apps does not implement the scale subresource", kind.to_lowercase())),
+        }
+    }
+}
 
 fn pod(model: &Model, name: &str, ready: bool, owner: Option<&Entry>) {
     let mut pod = mk_pod(name, json!({"app": "a"}));
@@ -21,7 +34,8 @@ fn budget(spec: Value) -> Value {
 }
 
 fn look(model: &Model, now: i64) -> Value {
-    let mut controller = Disruption;
+    let sets = model.list("replicasets.apps", None).iter().map(|set| set.meta.uid.clone()).collect();
+    let mut controller = Disruption::new(Box::new(Sets(sets)));
     Bench::new(model, &mut controller).converge(&mut controller, now);
     model.get(BUDGETS, &key("b")).unwrap().parse()["status"].clone()
 }
@@ -67,6 +81,38 @@ fn an_evicted_pod_counts_as_gone_for_two_minutes() {
     assert_eq!((&status["disruptionsAllowed"], &status["disruptedPods"]), (&json!(0), &json!({"p1": "1970-01-01T00:01:40Z"})));
     let status = look(&model, 220);
     assert_eq!((&status["disruptionsAllowed"], &status["disruptedPods"]), (&json!(1), &Value::Null));
+}
+
+#[test]
+fn a_mark_that_led_to_nothing_is_taken_back() {
+    let model = Model::default();
+    for (name, reason, phase) in
+        [("p1", "EvictionByEvictionAPI", "Running"), ("p2", "TerminationByKubelet", "Running"), ("p3", "X", "Failed")]
+    {
+        pod(&model, name, true, None);
+        let mark = json!({"type": "DisruptionTarget", "status": "True", "reason": reason, "lastTransitionTime": "1970-01-01T00:01:40Z"});
+        let ready = json!({"type": "Ready", "status": "True"});
+        model.edit("pods", &key(name), json!({"status": {"phase": phase, "conditions": [ready, mark]}}));
+    }
+    model.put(BUDGETS, budget(json!({"minAvailable": 1})));
+    let mark = |name: &str| model.get("pods", &key(name)).unwrap().parse()["status"]["conditions"][1].clone();
+    look(&model, 219);
+    assert_eq!(mark("p1")["status"], "True");
+    look(&model, 220);
+    let taken_back =
+        json!({"type": "DisruptionTarget", "status": "False", "lastProbeTime": null, "lastTransitionTime": "1970-01-01T00:03:40Z"});
+    assert_eq!(mark("p1"), taken_back);
+    assert!(mark("p2")["status"] == "True" && mark("p3")["status"] == "True");
+}
+
+#[test]
+fn a_controller_without_a_scale_is_told() {
+    let model = Model::default();
+    pod(&model, "p1", true, None);
+    let owner = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "d", "controller": true}]);
+    model.edit("pods", &key("p1"), json!({"metadata": {"ownerReferences": owner}}));
+    model.put(BUDGETS, budget(json!({"maxUnavailable": 1})));
+    assert_eq!(look(&model, 0)["conditions"][0]["message"], "daemonsets.apps does not implement the scale subresource");
 }
 
 #[test]

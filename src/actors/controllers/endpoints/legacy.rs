@@ -1,6 +1,7 @@
 //! `v1 Endpoints`: one object beside each service, of its primary address family; and the slices that mirror those made by hand.
 use super::service::{Target, headless};
 use super::slices::{Group, MANAGED_BY, SERVICE_NAME, ports_key};
+use super::trigger::LAST_CHANGE;
 use crate::actors::controllers::difference::merge_patch;
 use crate::actors::controllers::plan::{Action, Creation, Patch};
 use crate::storage::entry::Entry;
@@ -17,7 +18,13 @@ const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What has to be written so that the Endpoints of a service are right.
-pub(super) fn write(service: &Entry, object: &Value, targets: &[Target], current: Option<&Arc<Entry>>) -> Option<Action> {
+pub(super) fn write(
+    service: &Entry,
+    object: &Value,
+    targets: &[Target],
+    trigger: Option<String>,
+    current: Option<&Arc<Entry>>,
+) -> Option<Action> {
     let (subsets, truncated) = subsets(service, object, targets);
     let mut labels = object["metadata"]["labels"].clone();
     if !labels.is_object() {
@@ -29,7 +36,10 @@ pub(super) fn write(service: &Entry, object: &Value, targets: &[Target], current
     let Some(current) = current else {
         let mut meta = json!({"name": &*service.key.name, "labels": labels});
         if truncated {
-            meta["annotations"] = json!({ OVER_CAPACITY: annotation });
+            meta["annotations"][OVER_CAPACITY] = annotation;
+        }
+        if let Some(trigger) = trigger {
+            meta["annotations"][LAST_CHANGE] = trigger.into();
         }
         return Some(Action::Create(Creation {
             kind: ENDPOINTS.into(),
@@ -50,6 +60,10 @@ pub(super) fn write(service: &Entry, object: &Value, targets: &[Target], current
         patch["metadata"]["annotations"][OVER_CAPACITY] = annotation;
     }
     (patch != json!({})).then(|| {
+        let trigger = trigger.map_or(Value::Null, Value::from);
+        if old["metadata"]["annotations"][LAST_CHANGE] != trigger {
+            patch["metadata"]["annotations"][LAST_CHANGE] = trigger;
+        }
         Action::Patch(Patch {
             kind: ENDPOINTS.into(),
             key: current.key.clone(),
@@ -162,7 +176,7 @@ pub(super) fn mirror_meta(endpoints: &Entry, object: &Value) -> (Value, Value) {
     labels[MANAGED_BY] = "endpointslicemirroring-controller.k8s.io".into();
     if let Some(map) = annotations.as_object_mut() {
         map.remove(LAST_APPLIED);
-        map.remove("endpoints.kubernetes.io/last-change-trigger-time");
+        map.remove(LAST_CHANGE);
     }
     (labels, annotations)
 }

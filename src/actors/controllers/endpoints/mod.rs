@@ -2,6 +2,7 @@
 mod legacy;
 mod service;
 mod slices;
+mod trigger;
 
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,11 @@ use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
 use legacy::ENDPOINTS;
+use serde_json::json;
 use service::Target;
 use slices::{Owner, SERVICE_NAME, SLICES};
 use std::sync::Arc;
+use trigger::{LAST_CHANGE, Triggers};
 
 pub const SERVICES: &str = "services";
 /// The most endpoints of a service's slice.
@@ -28,7 +31,7 @@ const ROOM: usize = 100;
 const MIRROR_ROOM: usize = 1000;
 
 /// Decides about the slices and the Endpoints of one service.
-fn plan_service(service: &Arc<Entry>, world: &dyn World) -> Plan {
+fn plan_service(service: &Arc<Entry>, world: &dyn World, triggers: &mut Triggers) -> Plan {
     let mut plan = Plan::quiet();
     let Light::Workload(light) = &service.light else { return plan };
     let object = service.parse();
@@ -40,17 +43,18 @@ fn plan_service(service: &Arc<Entry>, world: &dyn World) -> Plan {
     let namespace = &service.key.namespace;
     let pods = world.list("pods", Some(namespace));
     let targets: Vec<Target> = pods.iter().filter(|p| selector.matches(&p.meta)).filter_map(Target::of).collect();
+    let trigger = triggers.observe(service, &targets);
     let owner = Owner {
         entry: service,
         kind: "Service",
         labels: service::labels(service, &object),
-        annotations: serde_json::Value::Null,
+        annotations: json!({ LAST_CHANGE: trigger }),
         room: ROOM,
     };
     let existing = own_slices(service, world);
     slices::reconcile(&owner, &existing, service::groups(service, &object, &targets, world), &mut plan);
     let current = world.get(ENDPOINTS, &service.key);
-    plan.actions.extend(legacy::write(service, &object, &targets, current.as_ref()));
+    plan.actions.extend(legacy::write(service, &object, &targets, trigger, current.as_ref()));
     if !plan.actions.is_empty() {
         plan.why = format!("Service {}: {} pods behind it", service.key, targets.len());
     }
@@ -96,7 +100,10 @@ fn delete(kind: &str, entry: &Entry) -> Action {
 }
 
 /// The controller around both.
-pub struct Endpoints;
+#[derive(Default)]
+pub struct Endpoints {
+    triggers: Triggers,
+}
 
 impl Controller for Endpoints {
     fn name(&self) -> &'static str {
@@ -138,7 +145,12 @@ impl Controller for Endpoints {
     }
 
     fn plan(&mut self, key: &Key, world: &dyn World, _now: Timestamp, _failure: Option<&Failure>) -> Plan {
-        let Some(entry) = world.get(&key.kind, &key.object) else { return Plan::quiet() };
-        if &*key.kind == SERVICES { plan_service(&entry, world) } else { plan_endpoints(&entry, world) }
+        let Some(entry) = world.get(&key.kind, &key.object) else {
+            if &*key.kind == SERVICES {
+                self.triggers.forget(&key.object);
+            }
+            return Plan::quiet();
+        };
+        if &*key.kind == SERVICES { plan_service(&entry, world, &mut self.triggers) } else { plan_endpoints(&entry, world) }
     }
 }

@@ -122,14 +122,29 @@ fn endpoint(service: &Entry, spec: &Value, target: &Target, address: &str, world
     let Some(node) = target.node() else { return endpoint };
     endpoint["nodeName"] = node.into();
     let zone = world.get("nodes", &ObjectKey::new("", node)).and_then(|n| n.meta.label(ZONE).map(str::to_string));
+    if let Some(hints) = hints(spec["trafficDistribution"].as_str(), node, zone.as_deref()).filter(|_| ready) {
+        endpoint["hints"] = hints;
+    }
     if let Some(zone) = zone {
-        let near = matches!(spec["trafficDistribution"].as_str(), Some("PreferClose" | "PreferSameZone"));
-        if near && ready {
-            endpoint["hints"] = json!({"forZones": [{ "name": zone }]});
-        }
         endpoint["zone"] = zone.into();
     }
     endpoint
+}
+
+/// Whom an endpoint is for: clients of its zone, or of its node and then of its zone, as far as they are known.
+fn hints(distribution: Option<&str>, node: &str, zone: Option<&str>) -> Option<Value> {
+    let zones = zone.map(|zone| json!([{ "name": zone }]));
+    match distribution? {
+        "PreferClose" | "PreferSameZone" => zones.map(|zones| json!({ "forZones": zones })),
+        "PreferSameNode" => {
+            let mut hints = json!({"forNodes": [{ "name": node }]});
+            if let Some(zones) = zones {
+                hints["forZones"] = zones;
+            }
+            Some(hints)
+        }
+        _ => None,
+    }
 }
 
 /// The labels of a service's slices: its own, and those that say whose they are.

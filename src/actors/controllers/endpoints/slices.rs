@@ -2,7 +2,7 @@
 use crate::actors::controllers::difference::merge_patch;
 use crate::actors::controllers::plan::{Action, Creation, Deletion, Patch, Plan, Propagation};
 use crate::storage::entry::Entry;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ pub(super) struct Owner<'a> {
     /// `Service` or `Endpoints`.
     pub kind: &'static str,
     pub labels: Value,
+    /// Written together with other changes, never alone; null takes one away.
     pub annotations: Value,
     /// The most endpoints of one slice.
     pub room: usize,
@@ -107,6 +108,11 @@ fn update(owner: &Owner<'_>, entry: &Entry, slice: &Value, endpoints: Vec<Value>
     }
     let empty = patch.as_object().is_none_or(|p| p.is_empty());
     (!empty).then(|| {
+        for (name, value) in owner.annotations.as_object().into_iter().flatten() {
+            if slice["metadata"]["annotations"][name] != *value {
+                patch["metadata"]["annotations"][name] = value.clone();
+            }
+        }
         Action::Patch(Patch {
             kind: SLICES.into(),
             key: entry.key.clone(),
@@ -128,8 +134,10 @@ fn create(owner: &Owner<'_>, family: &str, ports: &Value, endpoints: Vec<Value>)
             "controller": true, "blockOwnerDeletion": true,
         }],
     });
-    if owner.annotations.as_object().is_some_and(|a| !a.is_empty()) {
-        meta["annotations"] = owner.annotations.clone();
+    let annotations = owner.annotations.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let annotations: Map<String, Value> = annotations.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !annotations.is_empty() {
+        meta["annotations"] = annotations.into();
     }
     Action::Create(Creation {
         kind: SLICES.into(),

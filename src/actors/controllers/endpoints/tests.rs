@@ -17,7 +17,7 @@ fn pod(model: &Model, name: &str, ip: &str, ready: bool, port: i64) {
 }
 
 fn look(model: &Model) -> usize {
-    let mut controller = Endpoints;
+    let mut controller = Endpoints::default();
     Bench::new(model, &mut controller).converge(&mut controller, 0)
 }
 
@@ -73,6 +73,62 @@ fn pods_behind_a_service() {
     model.delete_now(SERVICES, &key("s"), Propagation::Background);
     look(&model);
     assert!(model.get(ENDPOINTS, &key("s")).is_none());
+}
+
+#[test]
+fn endpoints_are_for_those_who_are_near() {
+    let model = Model::default();
+    pod(&model, "p1", "10.0.0.1", true, 8080);
+    pod(&model, "p2", "10.0.0.2", false, 8080);
+    let ports = json!([{"port": 80, "targetPort": 8080}]);
+    model.put(SERVICES, service(json!({"selector": {"app": "a"}, "ports": ports, "trafficDistribution": "PreferSameNode"})));
+    let hints = |model: &Model| slices(model)[0]["endpoints"].as_array().unwrap().iter().map(|e| e["hints"].clone()).collect::<Vec<_>>();
+    look(&model);
+    assert_eq!(hints(&model), [json!({"forNodes": [{"name": "n"}]}), Value::Null], "without a zone, and for what is ready");
+    let mut node = mk_node("n", "1", "1Gi", 10);
+    node["metadata"]["labels"]["topology.kubernetes.io/zone"] = "z".into();
+    model.put("nodes", node);
+    look(&model);
+    assert_eq!(hints(&model)[0], json!({"forNodes": [{"name": "n"}], "forZones": [{"name": "z"}]}));
+    for distribution in ["PreferSameZone", "PreferClose"] {
+        model.edit(SERVICES, &key("s"), json!({"spec": {"trafficDistribution": distribution}}));
+        look(&model);
+        assert_eq!(hints(&model)[0], json!({"forZones": [{"name": "z"}]}));
+    }
+    model.edit(SERVICES, &key("s"), json!({"spec": {"trafficDistribution": null}}));
+    look(&model);
+    assert_eq!(hints(&model)[0], Value::Null);
+}
+
+#[test]
+fn what_moved_the_endpoints_is_told_by_its_time() {
+    let model = Model::default();
+    let mut controller = Endpoints::default();
+    let mut bench = Bench::new(&model, &mut controller);
+    let ready = |truth: &str, at: &str| json!({"status": {"conditions": [{"type": "Ready", "status": truth, "lastTransitionTime": at}]}});
+    let told = |model: &Model| {
+        let slice = slices(model)[0]["metadata"]["annotations"]["endpoints.kubernetes.io/last-change-trigger-time"].clone();
+        let legacy = model.get(ENDPOINTS, &key("s")).unwrap().parse()["metadata"]["annotations"][LAST_CHANGE].clone();
+        assert_eq!(slice, legacy);
+        slice
+    };
+    for (name, ip) in [("p1", "10.0.0.1"), ("p2", "10.0.0.2")] {
+        pod(&model, name, ip, true, 8080);
+    }
+    model.edit("pods", &key("p1"), ready("True", "1970-01-01T00:10:00Z"));
+    model.edit("pods", &key("p2"), ready("True", "1970-01-01T00:20:00Z"));
+    let mut made = service(json!({"selector": {"app": "a"}, "ports": [{"port": 80, "targetPort": 8080}]}));
+    made["metadata"]["creationTimestamp"] = "1970-01-01T00:30:00Z".into();
+    model.put(SERVICES, made);
+    bench.converge(&mut controller, 0);
+    assert_eq!(told(&model), "1970-01-01T00:10:00Z", "the earliest of all that is new");
+    model.edit("pods", &key("p2"), ready("False", "1970-01-01T00:40:00Z"));
+    bench.converge(&mut controller, 0);
+    assert_eq!(told(&model), "1970-01-01T00:40:00Z");
+    model.delete_now("pods", &key("p1"), Propagation::Background);
+    model.reap_pods();
+    bench.converge(&mut controller, 0);
+    assert_eq!(told(&model), Value::Null, "nobody measures this");
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod pods;
 #[cfg(test)]
 mod property;
 mod question;
-mod target;
+pub(super) mod target;
 #[cfg(test)]
 mod tests;
 

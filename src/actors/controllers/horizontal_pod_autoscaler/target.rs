@@ -1,5 +1,5 @@
 //! What an autoscaler scales: any kind with a scale subresource.
-use crate::actors::kinds::{Kinds, scale_of};
+use crate::actors::kinds::{Kinds, Served, scale_of};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use serde_json::Value;
@@ -57,14 +57,36 @@ pub trait Targets: Send + Sync {
     fn resource(&self, group: &str, kind: &str) -> Option<String>;
 }
 
+/// Who serves a kind, in this version if there are several.
+pub fn serving(kinds: &Kinds, group: &str, kind: &str, version: &str) -> Option<Arc<Served>> {
+    kinds
+        .iter()
+        .filter(|s| s.kind.resource.kind == kind && s.kind.resource.group == group)
+        .min_by_key(|s| s.kind.resource.version != version)
+}
+
+/// The scale of an object of a kind that has this subresource; `None` when there is no such object.
+pub fn read(served: &Served, key: ObjectKey) -> Option<Target> {
+    let entry = served.shelf.snapshot().get(&key).cloned()?;
+    let mut object = served.kind.read(&entry);
+    served.kind.show(&mut object);
+    let scale = scale_of(&served.kind, &object);
+    Some(Target {
+        shelf: served.kind.shelf().into(),
+        key,
+        uid: entry.meta.uid.clone(),
+        revision: entry.revision,
+        replicas: scale["spec"]["replicas"].as_i64().unwrap_or_default(),
+        running: scale["status"]["replicas"].as_i64().unwrap_or_default(),
+        selector: scale["status"]["selector"].as_str().unwrap_or_default().into(),
+    })
+}
+
 impl Targets for Kinds {
     fn find(&self, reference: &Reference, namespace: &str) -> Result<Target, String> {
         let group = reference.group()?;
         let version = reference.api_version.rsplit('/').next().unwrap_or_default();
-        let mut of_kind: Vec<_> =
-            self.iter().filter(|s| s.kind.resource.kind == reference.kind && s.kind.resource.group == group).collect();
-        of_kind.sort_by_key(|s| s.kind.resource.version != version);
-        let Some(served) = of_kind.first() else {
+        let Some(served) = serving(self, group, &reference.kind, version) else {
             return Err(format!("no matches for kind \"{}\" in group \"{group}\"", reference.kind));
         };
         let resource = &served.kind.resource;
@@ -72,20 +94,7 @@ impl Targets for Kinds {
             return Err("the server could not find the requested resource".into());
         }
         let key = ObjectKey::new(namespace, reference.name.as_str());
-        let entry = served.shelf.snapshot().get(&key).cloned();
-        let entry = entry.ok_or_else(|| ApiError::not_found(group, resource.plural, &reference.name).message)?;
-        let mut object = served.kind.read(&entry);
-        served.kind.show(&mut object);
-        let scale = scale_of(&served.kind, &object);
-        Ok(Target {
-            shelf: served.kind.shelf().into(),
-            key,
-            uid: entry.meta.uid.clone(),
-            revision: entry.revision,
-            replicas: scale["spec"]["replicas"].as_i64().unwrap_or_default(),
-            running: scale["status"]["replicas"].as_i64().unwrap_or_default(),
-            selector: scale["status"]["selector"].as_str().unwrap_or_default().into(),
-        })
+        read(&served, key).ok_or_else(|| ApiError::not_found(group, resource.plural, &reference.name).message)
     }
 
     fn resource(&self, group: &str, kind: &str) -> Option<String> {

@@ -48,6 +48,9 @@ pub fn plan(job: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
     } else if job.meta.deleting.is_none() {
         manage::pods(&facts, &tally, &mut plan);
         target = outcome::complete(&facts, &tally);
+        if let Some(target) = &target {
+            plan.because(format_args!("Job {}", job.key), &target.message);
+        }
     }
     report(&facts, &tally, target.as_ref(), now, &mut plan);
     plan
@@ -76,10 +79,11 @@ fn report(facts: &Facts<'_>, tally: &tracking::Tally, target: Option<&outcome::T
             end(facts, target, &time, &mut status, &mut events);
         }
     }
-    if let Some(write) = status_patch(JOBS, facts.entry, &old, &status) {
-        if plan.why.is_empty() {
-            plan.why = format!("Job {}: {} succeeded, {} failed, {active} active", facts.entry.key, tally.succeeded, tally.failed);
-        }
+    let write = status_patch(JOBS, facts.entry, &old, &status);
+    if plan.why.is_empty() && !(write.is_none() && plan.actions.is_empty()) {
+        plan.why = format!("Job {}: {} succeeded, {} failed, {active} active", facts.entry.key, tally.succeeded, tally.failed);
+    }
+    if let Some(write) = write {
         plan.actions.push(write);
         plan.actions.extend(events);
     }
@@ -163,6 +167,7 @@ fn claim(job: &Arc<Entry>, world: &dyn World, plan: &mut Plan) -> Vec<Pod> {
         return pods;
     }
     for pod in strangers {
+        plan.because(format_args!("Job {}", job.key), format_args!("releases {}", pod.key.name));
         plan.actions.push(ownership(&pod, owners(&pod, job, false), tracking::other_finalizers(&pod)));
     }
     for pod in world.orphans("pods", &job.key.namespace) {
@@ -171,6 +176,7 @@ fn claim(job: &Arc<Entry>, world: &dyn World, plan: &mut Plan) -> Vec<Pod> {
         if alive && selects(&pod) {
             let mut finalizers: Vec<&str> = pod.meta.finalizers.iter().map(|f| &**f).filter(|f| *f != FINALIZER).collect();
             finalizers.push(FINALIZER);
+            plan.because(format_args!("Job {}", job.key), format_args!("adopts {}", pod.key.name));
             plan.actions.push(ownership(&pod, owners(&pod, job, true), json!(finalizers)));
             pods.extend(Pod::of(pod.clone()));
         }

@@ -97,13 +97,13 @@ pub fn plan(flavour: Flavour, owner: &Arc<Entry>, world: &dyn World, now: Timest
     if owner.meta.deleting.is_none() && have < wanted {
         let missing = (wanted - have).min(BURST);
         plan.actions.extend((0..missing).map(|_| create(flavour, owner, &object)));
-        plan.why = format!("{} {}: {have} of {wanted} pods, creating {missing}", flavour.kind(), owner.key);
+        plan.because(format_args!("{} {}", flavour.kind(), owner.key), format_args!("{have} of {wanted} pods, creating {missing}"));
     } else if owner.meta.deleting.is_none() && have > wanted {
         let surplus = (have - wanted).min(BURST);
         let related = related_pods(owner, world);
         let doomed = ranking::first_to_go(&active, &related, surplus, wanted, now.as_second());
         plan.actions.extend(doomed.into_iter().map(|pod| delete(flavour, owner, pod)));
-        plan.why = format!("{} {}: {have} of {wanted} pods, deleting {surplus}", flavour.kind(), owner.key);
+        plan.because(format_args!("{} {}", flavour.kind(), owner.key), format_args!("{have} of {wanted} pods, deleting {surplus}"));
     }
     status::add(&mut plan, &status::Facts { flavour, owner, object: &object, active: &active, terminating, failure, now });
     plan
@@ -125,11 +125,13 @@ fn claim(
     active: &mut Vec<Pod>,
     plan: &mut Plan,
 ) {
+    let subject = || format!("{} {}", flavour.kind(), owner.key);
     let matches = |pod: &Pod| selector.is_some_and(|s| s.matches(&pod.entry.meta));
     let deleting = owner.meta.deleting.is_some();
     active.retain(|pod| {
         let mine = matches(pod);
         if !mine && !deleting {
+            plan.because(subject(), format_args!("releases {}", pod.entry.key.name));
             plan.actions.push(owners_patch(pod, owner, None));
         }
         mine
@@ -139,6 +141,7 @@ fn claim(
     }
     for pod in world.orphans("pods", &owner.key.namespace).into_iter().filter_map(Pod::of) {
         if pod.active() && matches(&pod) {
+            plan.because(subject(), format_args!("adopts {}", pod.entry.key.name));
             plan.actions.push(owners_patch(&pod, owner, Some(flavour)));
             active.push(pod);
         }

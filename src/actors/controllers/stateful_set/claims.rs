@@ -1,9 +1,8 @@
 //! The claims of stateful pods: made with them, kept or given away with them as the retention policy says.
 use super::{FAMILY, Set, identity, meta_patch};
-use crate::actors::controllers::plan::{Action, Creation, Plan};
+use crate::actors::controllers::plan::{Creation, Plan, Prerequisite};
 use crate::actors::controllers::replication::Pod;
 use crate::protocol::meta::ObjectKey;
-use crate::storage::entry::Entry;
 use serde_json::{Value, json};
 
 pub const SHELF: &str = "persistentvolumeclaims";
@@ -28,7 +27,8 @@ pub fn volumes(set: &Set<'_>, ordinal: i64, given: &Value) -> Vec<Value> {
 }
 
 /// The claims of one pod that are not there yet.
-pub fn make_missing(set: &Set<'_>, ordinal: i64, plan: &mut Plan) {
+pub fn missing(set: &Set<'_>, ordinal: i64) -> Vec<Prerequisite> {
+    let mut needs = Vec::new();
     let pod = identity::pod_name(&set.entry.key.name, ordinal);
     for (template, base) in templates(set) {
         let name = claim_name(set, &base, ordinal);
@@ -51,13 +51,25 @@ pub fn make_missing(set: &Set<'_>, ordinal: i64, plan: &mut Plan) {
             ("SuccessfulCreate", format!("create Claim {{}} {of} success")),
             ("FailedCreate", format!("create Claim {name} for {of} failed error: {{}}")),
         );
-        plan.actions.push(Action::Create(Creation {
+        let creation = Creation {
             kind: SHELF.into(),
             namespace: set.entry.key.namespace.clone(),
             object: json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": template["spec"] }),
             report: Some(report),
-        }));
+        };
+        needs.push(Prerequisite { creation, failure: format!("failed to create PVC {name}: ") });
     }
+    needs
+}
+
+/// The claims of a pod that are on their way out: it must not be made with them.
+pub fn leaving(set: &Set<'_>, ordinal: i64) -> Vec<String> {
+    let name = |(_, base): (&Value, String)| claim_name(set, &base, ordinal);
+    let goes = |name: &String| {
+        let claim = set.world.get(SHELF, &ObjectKey::new(set.entry.key.namespace.clone(), name.as_str()));
+        claim.is_some_and(|claim| claim.meta.deleting.is_some())
+    };
+    templates(set).map(name).filter(goes).collect()
 }
 
 /// Whether a pod that is to be made would get a claim that goes with its predecessor: one that belongs to a pod of that name, of
@@ -71,11 +83,11 @@ pub fn stale(set: &Set<'_>, ordinal: i64) -> bool {
         })
 }
 
-/// The set whose pod a claim goes with, by the name of that pod.
-pub fn set_waiting(claim: &Entry) -> Option<ObjectKey> {
-    let pod = claim.meta.owners.iter().find(|o| &*o.kind == "Pod")?;
-    let (set, _) = pod.name.rsplit_once('-')?;
-    Some(ObjectKey::new(claim.key.namespace.clone(), set))
+/// Whether a claim has the name of one of a set's: a pod may wait for it to go.
+pub fn named_by(set: &str, claim: &str) -> bool {
+    claim.rsplit_once('-').is_some_and(|(rest, ordinal)| {
+        ordinal.bytes().all(|b| b.is_ascii_digit()) && rest.strip_suffix(set).is_some_and(|template| template.ends_with('-'))
+    })
 }
 
 /// Whether claims go when the set is deleted, or scaled down.
@@ -111,6 +123,9 @@ pub fn keep_owners(set: &Set<'_>, ordinal: i64, pod: &Pod, condemned: bool, plan
                 "controller": true, "blockOwnerDeletion": true,
             }));
         }
+        let with = if of_pod { "its pod" } else { "the set" };
+        let fate = if of_pod || of_set { format!("goes with {with}") } else { "outlives the set".into() };
+        plan.because(FAMILY.subject(set.entry), format_args!("claim {} {fate}", claim.key.name));
         let owners = if owners.is_empty() { Value::Null } else { owners.into() };
         plan.actions.push(meta_patch(SHELF, &claim, json!({ "ownerReferences": owners }), true));
     }

@@ -51,6 +51,7 @@ pub fn restore(set: &Set<'_>, ordinal: i64, pod: &Pod, plan: &mut Plan) {
         .map(|(label, value)| (label.to_string(), value.into()))
         .collect();
     if !lost.is_empty() {
+        plan.because(super::FAMILY.subject(set.entry), format_args!("pod {} has lost its labels", pod.entry.key.name));
         plan.actions.push(meta_patch("pods", &pod.entry, json!({ "labels": lost }), false));
     }
 }

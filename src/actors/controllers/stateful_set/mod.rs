@@ -12,7 +12,7 @@ mod tests;
 use super::feed::Change;
 use super::index::Parts;
 use super::owned::Family;
-use super::plan::{Action, Creation, Deletion, Failure, Patch, Plan, Propagation};
+use super::plan::{Action, Creation, Deletion, Failure, Patch, Plan, Prerequisite, Propagation};
 use super::replication::Pod;
 use super::revisions::{HASH_LABEL, History, POD_LABEL, SHELF as REVISIONS};
 use super::runner::{Controller, Key};
@@ -76,7 +76,7 @@ pub fn plan(entry: &Arc<Entry>, world: &dyn World, now: Timestamp) -> Plan {
         set.work(&mut plan);
         let limit = set.object["spec"]["revisionHistoryLimit"].as_i64().unwrap_or(10);
         let live = |name: &str| name == set.current || set.pods.values().any(|pod| revision_of(pod) == name);
-        set.history.truncate(limit, |revision| live(&revision.name), &mut plan);
+        set.history.truncate(FAMILY, entry, limit, |revision| live(&revision.name), &mut plan);
     }
     status::add(&set, now, &mut plan);
     plan
@@ -125,7 +125,7 @@ impl Set<'_> {
                 }
                 Some(pod) => {
                     if pod.light.phase == Phase::Pending {
-                        claims::make_missing(self, ordinal, plan);
+                        self.make_claims(&pod.entry.key.name, claims::missing(self, ordinal), plan);
                     }
                     let wait = !self.healthy(pod);
                     if !(self.ordered && wait) {
@@ -212,22 +212,41 @@ impl Set<'_> {
     fn create(&self, ordinal: i64, plan: &mut Plan) {
         let name = if self.takes_current(ordinal) { &self.current } else { &self.update };
         let Some(revision) = self.history.named(name) else { return };
-        claims::make_missing(self, ordinal, plan);
         let pod = identity::pod_name(&self.entry.key.name, ordinal);
+        let (needs, leaving) = (claims::missing(self, ordinal), claims::leaving(self, ordinal));
+        if !leaving.is_empty() {
+            self.wait_for(&pod, &leaving, needs, plan);
+            return;
+        }
         let report = FAMILY.report(
             self.entry,
             ("SuccessfulCreate", format!("create Pod {{}} in StatefulSet {} successful", self.entry.key.name)),
             ("FailedCreate", format!("create Pod {pod} in StatefulSet {} failed error: {{}}", self.entry.key.name)),
         );
-        if plan.why.is_empty() {
-            plan.why = format!("stateful set {}: pod {pod} is missing", self.entry.key);
-        }
-        plan.actions.push(Action::Create(Creation {
+        plan.because(FAMILY.subject(self.entry), format_args!("pod {pod} is missing"));
+        let creation = Creation {
             kind: "pods".into(),
             namespace: self.entry.key.namespace.clone(),
             object: identity::pod(self, ordinal, &revision.template(), name),
             report: Some(report),
-        }));
+        };
+        plan.actions.push(Action::CreateAfter(creation, needs));
+    }
+
+    fn make_claims(&self, pod: &str, needs: Vec<Prerequisite>, plan: &mut Plan) {
+        for need in needs {
+            plan.because(FAMILY.subject(self.entry), format_args!("pod {pod} lacks a claim"));
+            plan.actions.push(Action::Create(need.creation));
+        }
+    }
+
+    /// A pod is not made with claims that are on their way out; that they have gone brings the set back. Its other claims are made.
+    fn wait_for(&self, pod: &str, leaving: &[String], needs: Vec<Prerequisite>, plan: &mut Plan) {
+        self.make_claims(pod, needs, plan);
+        let each: Vec<String> = leaving.iter().map(|claim| format!("pvc {claim} is being deleted")).collect();
+        let error = if let [only] = each.as_slice() { only.clone() } else { format!("[{}]", each.join(", ")) };
+        let message = format!("create Pod {pod} in StatefulSet {} failed error: {error}", self.entry.key.name);
+        plan.actions.push(FAMILY.event(self.entry, "Warning", "FailedCreate", message));
     }
 
     fn delete(&self, pod: &Pod, why: &str, plan: &mut Plan) {
@@ -239,9 +258,7 @@ impl Set<'_> {
             ("SuccessfulDelete", format!("delete Pod {{}} in StatefulSet {} successful", self.entry.key.name)),
             ("FailedDelete", format!("delete Pod {} in StatefulSet {} failed error: {{}}", pod.entry.key.name, self.entry.key.name)),
         );
-        if plan.why.is_empty() {
-            plan.why = format!("stateful set {}: pod {} {why}", self.entry.key, pod.entry.key.name);
-        }
+        plan.because(FAMILY.subject(self.entry), format_args!("pod {} {why}", pod.entry.key.name));
         plan.actions.push(Action::Delete(Deletion {
             kind: "pods".into(),
             key: pod.entry.key.clone(),
@@ -284,7 +301,9 @@ impl Controller for StatefulSets {
     fn keys(&self, change: &Change, before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
         if &*change.kind == claims::SHELF {
             if change.deleted {
-                out.extend(claims::set_waiting(&change.entry).map(|set| Key { kind: FAMILY.shelf.into(), object: set }));
+                let sets = world.list(FAMILY.shelf, Some(&change.entry.key.namespace));
+                let waiting = sets.iter().filter(|set| claims::named_by(&set.key.name, &change.entry.key.name));
+                out.extend(waiting.map(|set| Key::of(FAMILY.shelf, &set.key)));
             }
             return;
         }

@@ -177,6 +177,56 @@ fn a_claim_that_goes_with_its_old_pod_is_not_given_to_the_new_one() {
     assert!(model.get("persistentvolumeclaims", &key("d-db-1")).is_some());
 }
 
+/// A pod without its claim could never run, and a quota that is full must not be passed by.
+#[tokio::test]
+async fn a_pod_whose_claim_is_refused_is_not_made() {
+    let model = Model::default();
+    let mut bench = Bench::new(&model, &mut StatefulSets);
+    let claim = |name: &str| json!({"metadata": {"name": name}, "spec": {}});
+    let templates = json!([claim("a"), claim("b")]);
+    let entry = model.put(SHELF, set(6, json!({"podManagementPolicy": "Parallel", "volumeClaimTemplates": templates})));
+    bench.left = 0;
+    bench.converge(&mut StatefulSets, 0);
+    let plan = bench.plan(&mut StatefulSets, &Key::of(SHELF, &entry.key), 0);
+    model.refuse_name("a-db-2");
+    let outcome = crate::actors::controllers::executor::execute(&plan.actions, &model).await;
+    // Started 1, then 2 at once; the second of those failed, and nothing follows.
+    assert_eq!(names(&model), ["db-0", "db-1"]);
+    let claims: Vec<String> = model.list("persistentvolumeclaims", None).iter().map(|c| c.key.name.to_string()).collect();
+    assert_eq!(claims, ["a-db-0", "a-db-1", "b-db-0", "b-db-1", "b-db-2"], "what else the pod needs was made");
+    let failed: Vec<String> = model.events().into_iter().filter(|e| e.reason == "FailedCreate").map(|e| e.message).collect();
+    let why = "persistentvolumeclaims \"a-db-2\" is forbidden: exceeded quota";
+    assert_eq!(
+        failed,
+        [
+            format!("create Claim a-db-2 for Pod db-2 in StatefulSet db failed error: {why}"),
+            format!("create Pod db-2 in StatefulSet db failed error: failed to create PVC a-db-2: {why}"),
+        ]
+    );
+    assert_eq!(outcome.failure.unwrap().message, why);
+}
+
+#[test]
+fn a_claim_that_is_being_deleted_is_waited_for() {
+    let model = Model::default();
+    let mut bench = Bench::new(&model, &mut StatefulSets);
+    let held = json!({"metadata": {"name": "d-db-0", "namespace": "default", "finalizers": ["kubernetes.io/pvc-protection"]}});
+    model.put("persistentvolumeclaims", held);
+    model.delete_now("persistentvolumeclaims", &key("d-db-0"), Propagation::Background);
+    model.put(SHELF, set(1, json!({"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {}}]})));
+    finish(&model, &mut bench);
+    assert!(names(&model).is_empty());
+    let told = model.events().pop().unwrap();
+    assert_eq!(
+        (told.reason, told.message.as_str()),
+        ("FailedCreate", "create Pod db-0 in StatefulSet db failed error: pvc d-db-0 is being deleted")
+    );
+    model.edit("persistentvolumeclaims", &key("d-db-0"), json!({"metadata": {"finalizers": null}}));
+    finish(&model, &mut bench);
+    assert_eq!(names(&model), ["db-0"]);
+    assert!(claims::named_by("db", "d-db-0") && !claims::named_by("db", "d-web-0") && !claims::named_by("db", "ddb-0"));
+}
+
 proptest! {
     #![proptest_config(crate::actors::properties::property(24))]
 

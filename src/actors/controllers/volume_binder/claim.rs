@@ -68,9 +68,14 @@ fn bind_to(claim: &Claim, volume: &Volume, why: &str) -> Plan {
 
 /// The claim stays as it is, with an event that says why.
 fn pending(claim: &Claim, events: Vec<Action>) -> Plan {
+    let told = events.iter().find_map(|action| match action {
+        Action::Event(note) => Some(note.message.as_str()),
+        _ => None,
+    });
+    let why = told.map_or_else(String::new, |told| format!("claim {}: {told}", claim.entry.key));
     let mut actions: Vec<Action> = claim_status(claim, "Pending", None).into_iter().collect();
     actions.extend(events);
-    Plan { actions, ..Plan::quiet() }
+    Plan { actions, why, ..Plan::quiet() }
 }
 
 /// A claim that names its volume.

@@ -92,7 +92,7 @@ fn create(object: &mut Value) {
     if !list(&object["spec"], "schedulingGates").is_empty() {
         object["status"]["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
-            "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "message": "Scheduling is blocked due to non-empty scheduling gates", "observedGeneration": 1,
         }]);
     }
     let labels = object["metadata"]["labels"].clone();

@@ -55,6 +55,16 @@ pub enum PreFilter {
     Refuse(Reason),
 }
 
+/// How a plugin's pre-filter ended for a pod that no node would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreFiltered {
+    /// Another plugin had refused all nodes before it was asked.
+    Unasked,
+    /// It refused all nodes itself.
+    Refused,
+    Passed,
+}
+
 /// Whether a pod that has its node may go on to be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permit {
@@ -74,6 +84,35 @@ pub struct Write {
     pub revision: u64,
     /// `status`, or the object itself.
     pub subresource: Option<&'static str>,
+}
+
+/// What came of a [`Write`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    pub shelf: &'static str,
+    pub key: ObjectKey,
+    /// The model has to be as new to say anything about it.
+    pub revision: u64,
+}
+
+/// How far that is which a pod with a node waits for before it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Ready,
+    Waits,
+    /// It will not come: why.
+    Failed(String),
+}
+
+impl Progress {
+    /// The worse of two.
+    pub fn and(self, other: Progress) -> Progress {
+        match (&self, &other) {
+            (Progress::Failed(_), _) => self,
+            (_, Progress::Failed(_)) | (Progress::Ready, _) => other,
+            (Progress::Waits, _) => self,
+        }
+    }
 }
 
 /// One plugin. Points that it has no part in keep their empty default; [`Plugin::points`] says which it has.
@@ -111,6 +150,12 @@ pub trait Plugin: Send + Sync {
     /// `other` is thought to be on the node (`sign` 1), or thought away (-1): the state has to follow.
     fn shift(&self, _pod: &PodInfo, _other: &Resident, _slot: usize, _sign: i64, _cluster: &Cluster, _state: &mut State) {}
 
+    /// No node will do: what the plugin adds to the message, having nothing to offer itself. `Err`: it failed, and those after it
+    /// are not asked.
+    fn post_filter(&self, _pod: &PodInfo, _before: PreFiltered) -> Result<&'static str, &'static str> {
+        Ok("")
+    }
+
     /// Before scoring, with all nodes that will do. False: nothing to score.
     fn pre_score(&self, _pod: &PodInfo, _slots: &[usize], _cluster: &Cluster, _state: &mut State) -> bool {
         true
@@ -133,6 +178,11 @@ pub trait Plugin: Send + Sync {
 
     fn permit(&self, _pod: &PodInfo, _node: &NodeInfo) -> Permit {
         Permit::Allow
+    }
+
+    /// How far that is which the plugin made the pod wait for. `written`: what was written for the pod; `None` while that is under way.
+    fn progress(&self, _pod: &PodInfo, _node: &NodeInfo, _written: Option<&[Written]>, _cluster: &Cluster) -> Progress {
+        Progress::Ready
     }
 
     /// Whether the plugin binds pods: by `pods/binding`, after the writes of [`reserve`](Self::reserve).

@@ -4,7 +4,7 @@ use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State
 use crate::actors::controllers::resource_claim::{FINALIZER, Meant, meant};
 use crate::actors::scheduler::cluster::devices::allocate::{Want, allocation, choose};
 use crate::actors::scheduler::cluster::devices::{CLAIMS, Claim};
-use crate::actors::scheduler::framework::Write;
+use crate::actors::scheduler::framework::{PreFiltered, Progress, Write, Written};
 use crate::actors::scheduler::terms::items;
 use crate::protocol::meta::ObjectKey;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ impl Plugin for DynamicResources {
     }
 
     fn points(&self) -> Points {
-        Points::PRE_FILTER.and(Points::FILTER).and(Points::RESERVE).and(Points::PRE_BIND)
+        Points::PRE_FILTER.and(Points::FILTER).and(Points::POST_FILTER).and(Points::RESERVE).and(Points::PRE_BIND)
     }
 
     fn pre_filter(&self, pod: &PodInfo, cluster: &Cluster, state: &mut State) -> PreFilter {
@@ -119,6 +119,16 @@ impl Plugin for DynamicResources {
         match choose(&state.devices, &node.name, &node.meta) {
             Some(_) => Ok(()),
             None => Err(Reason::unresolvable("cannot allocate all claims")),
+        }
+    }
+
+    /// Upstream looks for what its pre-filter left behind, and fails where there is nothing; what can be given back is given back by
+    /// the controller of claims as soon as nobody uses it.
+    fn post_filter(&self, pod: &PodInfo, before: PreFiltered) -> Result<&'static str, &'static str> {
+        match before {
+            PreFiltered::Unasked => Err("not found"),
+            PreFiltered::Passed if !pod.devices.is_empty() => Ok("still not schedulable"),
+            PreFiltered::Passed | PreFiltered::Refused => Ok("no new claims to deallocate"),
         }
     }
 
@@ -163,13 +173,23 @@ impl Plugin for DynamicResources {
         }
     }
 
+    fn progress(&self, pod: &PodInfo, _node: &NodeInfo, written: Option<&[Written]>, cluster: &Cluster) -> Progress {
+        let of = |claim: &DeviceClaim| {
+            let DeviceClaim::Known { key, .. } = claim else { return Progress::Failed("ResourceClaim not created yet".into()) };
+            let Some(claim) = cluster.devices.claims.get(key) else {
+                return Progress::Failed(format!("resourceclaim.resource.k8s.io {:?} not found", key.name));
+            };
+            if claim.given.is_some() && claim.is_reserved_for(&pod.uid) {
+                return Progress::Ready;
+            }
+            let seen =
+                written.is_some_and(|all| all.iter().filter(|w| w.shelf == CLAIMS && w.key == *key).all(|w| w.revision <= claim.revision));
+            if seen { Progress::Failed(format!("claim {key} is not reserved for the pod any more")) } else { Progress::Waits }
+        };
+        pod.devices.iter().map(of).reduce(Progress::and).unwrap_or(Progress::Ready)
+    }
+
     fn interests(&self) -> u32 {
         happening::NODE_ADDED | happening::NODE_LABELS | happening::DEVICES
     }
-}
-
-/// Whether the pod may use everything that it asks for, so that it can be bound.
-pub fn all_reserved(pod: &PodInfo, cluster: &Cluster) -> bool {
-    let reserved = |key: &ObjectKey| cluster.devices.claims.get(key).is_some_and(|c| c.given.is_some() && c.is_reserved_for(&pod.uid));
-    pod.devices.iter().all(|claim| matches!(claim, DeviceClaim::Known { key, .. } if reserved(key)))
 }

@@ -2,7 +2,7 @@
 //! volume, or a class that can make one, for the node. The choice is written before the pod is bound.
 use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
 use crate::actors::scheduler::cluster::storage::{CLAIMS, Claim, Provisioning, VOLUMES};
-use crate::actors::scheduler::framework::Write;
+use crate::actors::scheduler::framework::{Progress, Write, Written};
 use crate::protocol::meta::ObjectKey;
 use serde_json::json;
 use std::sync::Arc;
@@ -160,13 +160,71 @@ impl Plugin for VolumeBinding {
         cluster.storage.promised.retain(|_, to| !keys.contains(&&*to));
     }
 
+    fn progress(&self, pod: &PodInfo, node: &NodeInfo, written: Option<&[Written]>, cluster: &Cluster) -> Progress {
+        let claims = || pod.volumes.iter().flat_map(|v| &v.claims);
+        let Some(written) = written else {
+            let all = claims().all(|c| cluster.storage.claims.get(&c.key).is_some_and(|claim| claim.bound));
+            return if all { Progress::Ready } else { Progress::Waits };
+        };
+        let volumes = written.iter().filter(|w| w.shelf == VOLUMES).map(|w| volume_progress(&w.key.name, node, written, cluster));
+        let all = volumes.chain(claims().map(|c| claim_progress(&c.key, node, written, cluster)));
+        all.reduce(Progress::and).unwrap_or(Progress::Ready)
+    }
+
     fn interests(&self) -> u32 {
         happening::NODE_ADDED | happening::NODE_LABELS | happening::STORAGE
     }
 }
 
-/// Whether all claims of a pod have their volumes, so that it can be bound.
-pub fn all_bound(pod: &PodInfo, cluster: &Cluster) -> bool {
-    let claims = pod.volumes.iter().flat_map(|v| &v.claims);
-    claims.map(|c| cluster.storage.claims.get(&c.key)).all(|claim| claim.is_some_and(|c| c.bound))
+/// Whether what was written is in the model already.
+fn seen(shelf: &str, key: &ObjectKey, revision: u64, written: &[Written]) -> bool {
+    written.iter().filter(|w| w.shelf == shelf && w.key == *key).all(|w| w.revision <= revision)
+}
+
+/// How far a claim is that a volume was found for, or is to be made for.
+fn claim_progress(key: &ObjectKey, node: &NodeInfo, written: &[Written], cluster: &Cluster) -> Progress {
+    let failed = |why: String| Progress::Failed(format!("binding volumes: {why}"));
+    let Some(claim) = cluster.storage.claims.get(key) else {
+        return failed(format!("failed to check provisioning pvc: could not find v1.PersistentVolumeClaim \"{key}\""));
+    };
+    if !seen(CLAIMS, key, claim.revision, written) {
+        return Progress::Waits;
+    }
+    let name = &key.name;
+    if claim.lost {
+        return failed(format!("persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{}\"", claim.volume));
+    }
+    if claim.deleting && !claim.bound {
+        return failed(format!("persistentvolumeclaim \"{name}\" is being deleted"));
+    }
+    let provisioned = written.iter().any(|w| w.shelf == CLAIMS && w.key == *key);
+    if provisioned && claim.selected_node.as_ref() != Some(&node.name) {
+        return failed(format!("provisioning failed for PVC \"{name}\""));
+    }
+    match cluster.storage.volumes.get(&claim.volume) {
+        Some(volume) if provisioned && !volume.reachable(&node.name, &node.meta) => {
+            let (volume, node) = (&claim.volume, &node.name);
+            failed(format!("pv \"{volume}\" node affinity doesn't match node \"{node}\": no matching NodeSelectorTerms"))
+        }
+        _ if claim.bound => Progress::Ready,
+        _ => Progress::Waits,
+    }
+}
+
+/// How far a volume is that was given to a claim.
+fn volume_progress(name: &Arc<str>, node: &NodeInfo, written: &[Written], cluster: &Cluster) -> Progress {
+    let failed = |why: String| Progress::Failed(format!("binding volumes: {why}"));
+    let key = ObjectKey::new("", name.clone());
+    match cluster.storage.volumes.get(name) {
+        None => failed(format!("failed to check binding: could not find v1.PersistentVolume \"{name}\"")),
+        Some(volume) if !seen(VOLUMES, &key, volume.revision, written) => Progress::Waits,
+        Some(volume) if !volume.reachable(&node.name, &node.meta) => {
+            let node = &node.name;
+            failed(format!("pv \"{name}\" node affinity doesn't match node \"{node}\": no matching NodeSelectorTerms"))
+        }
+        Some(volume) if volume.claim.as_ref().is_none_or(|(_, uid)| uid.is_empty()) => {
+            failed(format!("ClaimRef got reset for pv \"{name}\""))
+        }
+        Some(_) => Progress::Ready,
+    }
 }

@@ -23,18 +23,24 @@ pub struct Victims {
     pub pods: Vec<(ObjectKey, Arc<str>)>,
 }
 
-/// Whether others make room for a pod that no node would take, and what is told about it.
-pub fn consider(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: &mut State, refusals: &Refusals) -> (Preemption, String) {
-    let Some(settings) = &filters.profile.preemption else { return (Preemption::Waits, String::new()) };
+/// Whether others make room for a pod that no node would take, and what is told about it. `None`: pre-emption is off.
+pub fn consider(
+    pod: &PodInfo,
+    cluster: &Cluster,
+    filters: &Filters<'_>,
+    state: &mut State,
+    refusals: &Refusals,
+) -> Option<(Preemption, String)> {
+    let settings = filters.profile.preemption.as_ref()?;
     let nodes = cluster.count();
     if nodes == 0 {
-        return (Preemption::Nowhere, String::new());
+        return Some((Preemption::Nowhere, String::new()));
     }
     if pod.meek {
-        return (Preemption::Waits, "not eligible due to preemptionPolicy=Never.".into());
+        return Some((Preemption::Waits, "not eligible due to preemptionPolicy=Never.".into()));
     }
     if waits(pod, cluster, refusals) {
-        return (Preemption::Waits, "not eligible due to a terminating pod on the nominated node.".into());
+        return Some((Preemption::Waits, "not eligible due to a terminating pod on the nominated node.".into()));
     }
     let occupied = refusals.occupied();
     let enough = settings.tried(occupied.len());
@@ -52,14 +58,14 @@ pub fn consider(pod: &PodInfo, cluster: &Cluster, filters: &Filters<'_>, state: 
         }
     }
     debug_assert!(tried <= nodes);
-    match choice::best(candidates) {
+    Some(match choice::best(candidates) {
         Some(best) => {
             let node = cluster.node(best.slot).map(|n| n.name.clone()).unwrap_or_default();
             let pods = best.victims.iter().map(|v| (v.key.clone(), v.uid.clone())).collect();
             (Preemption::Victims(Victims { slot: best.slot, node, pods }), String::new())
         }
         None => (Preemption::Nowhere, in_vain(nodes, occupied.len())),
-    }
+    })
 }
 
 /// Whether room is being made already: somebody of lower priority is on the way out of the node that the pod was promised.

@@ -31,14 +31,18 @@ fn the_least_important_make_room() {
     let (said, _) = preempt(&mut stage, low("vip", "1", 1));
     assert_eq!(
         said,
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: \
+         1 No preemption victims found for incoming pod."
     );
     let (said, _) = preempt(&mut stage, low("vip", "5", 9));
     assert!(said.ends_with("preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."), "{said}");
     let mut meek = low("vip", "1", 9);
     meek["spec"]["preemptionPolicy"] = "Never".into();
     let (said, _) = preempt(&mut stage, meek);
-    assert_eq!(said, "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.");
+    assert_eq!(
+        said,
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never."
+    );
 }
 
 #[test]

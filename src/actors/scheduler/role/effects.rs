@@ -2,14 +2,15 @@
 use super::Assumed;
 use crate::actors::controllers::feed::{Source, Writer};
 use crate::actors::controllers::plan::{Deletion, EventNote, ObjectRef, Patch, Propagation};
-use crate::actors::scheduler::framework::Write;
+use crate::actors::scheduler::cluster::devices;
+use crate::actors::scheduler::framework::{Write, Written};
 use crate::actors::scheduler::metrics::METRICS;
 use crate::actors::scheduler::pod::PodInfo;
 use crate::actors::scheduler::preemption::Victims;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::protocol::time::{now, rfc3339};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use futures_util::stream::{StreamExt, unfold};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,9 +23,16 @@ const RECORDING: usize = 64;
 /// How often a status is written anew when somebody else was faster.
 const TRIES: usize = 5;
 
+/// No node will do.
+pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// Something went wrong on the way to a node; the pod is tried again.
+pub const ERROR: &str = "SchedulerError";
+
 /// What is to be told about a refusal.
 pub struct Telling {
     pub pod: Arc<PodInfo>,
+    /// [`UNSCHEDULABLE`] or [`ERROR`].
+    pub reason: &'static str,
     pub message: String,
     /// `status.nominatedNodeName`, when it changes.
     pub nomination: Option<Option<Arc<str>>>,
@@ -75,8 +83,20 @@ pub async fn bind(writer: &dyn Writer, pods: Vec<Assumed>) -> Vec<(Assumed, Resu
     join_all(each).await
 }
 
-/// Writes what a pod's volumes need.
-pub async fn prepare(writer: &dyn Writer, writes: &[Write]) -> Result<(), ApiError> {
+/// Writes what a pod's volumes and devices need, and on the pod where it is about to go: who makes nodes should not make one for it.
+/// `Err`: what failed, as upstream tells it.
+pub async fn prepare(writer: &dyn Writer, source: &dyn Source, assumed: &Assumed, writes: &[Write]) -> Result<Vec<Written>, String> {
+    let Assumed { pod, node, .. } = assumed;
+    let expected = async {
+        if pod.nominated.as_ref() != Some(node) {
+            write_status(writer, source, &pod.key, &pod.uid, |_| Some(json!({"nominatedNodeName": &**node}))).await;
+        }
+    };
+    join(expected, write_all(writer, writes)).await.1
+}
+
+async fn write_all(writer: &dyn Writer, writes: &[Write]) -> Result<Vec<Written>, String> {
+    let mut written = Vec::new();
     for write in writes {
         let patch = Patch {
             kind: write.shelf.into(),
@@ -86,14 +106,16 @@ pub async fn prepare(writer: &dyn Writer, writes: &[Write]) -> Result<(), ApiErr
             patch: write.patch.clone(),
             expect_revision: (write.revision > 0).then_some(write.revision),
         };
-        writer.patch(&patch).await?;
+        let plugin = if write.shelf == devices::CLAIMS { "DynamicResources" } else { "VolumeBinding" };
+        let entry = writer.patch(&patch).await.map_err(|error| format!("running PreBind plugin \"{plugin}\": {error}"))?;
+        written.push(Written { shelf: write.shelf, key: write.key.clone(), revision: entry.revision });
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Sets the pod's condition and nomination, and asks others to make room. False: not all of that was done.
 pub async fn tell(writer: &dyn Writer, source: &dyn Source, events: Option<&mpsc::Sender<EventNote>>, telling: &Telling) -> bool {
-    let Telling { pod, message, nomination, victims, outranked, component } = telling;
+    let Telling { pod, reason, message, nomination, victims, outranked, component } = telling;
     for other in outranked {
         write_status(writer, source, &other.key, &other.uid, |_| Some(json!({"nominatedNodeName": null}))).await;
     }
@@ -103,7 +125,9 @@ pub async fn tell(writer: &dyn Writer, source: &dyn Source, events: Option<&mpsc
         done = join_all(each).await.into_iter().all(|gone| gone);
     }
     let told = write_status(writer, source, &pod.key, &pod.uid, |object| {
-        let mut status = json!({"conditions": refused(object, message)});
+        // Who has a node meanwhile is not told that it has none.
+        object["spec"]["nodeName"].as_str().unwrap_or_default().is_empty().then_some(())?;
+        let mut status = json!({"conditions": with_condition(object, "PodScheduled", "False", reason, message)});
         if let Some(node) = nomination {
             status["nominatedNodeName"] = node.as_deref().map_or(Value::Null, Value::from);
         }
@@ -187,11 +211,6 @@ async fn write_status(
     false
 }
 
-/// The conditions with `PodScheduled=False`, `Unschedulable`.
-fn refused(object: &Value, message: &str) -> Value {
-    with_condition(object, "PodScheduled", "False", "Unschedulable", message)
-}
-
 /// The conditions with `DisruptionTarget=True`.
 fn disrupted(object: &Value, message: &str) -> Value {
     with_condition(object, "DisruptionTarget", "True", "PreemptionByScheduler", message)
@@ -204,6 +223,7 @@ fn with_condition(object: &Value, sort: &str, status: &str, reason: &str, messag
     conditions.retain(|c| c["type"] != sort);
     conditions.push(json!({
         "type": sort, "status": status, "reason": reason, "message": message, "lastProbeTime": null, "lastTransitionTime": since,
+        "observedGeneration": object["metadata"]["generation"],
     }));
     conditions.into()
 }

@@ -41,7 +41,7 @@ impl Scheduler {
         self.queue = Queue::new(self.rules.pauses);
         for kind in SHELVES {
             if kind == "pods" {
-                let under_way = self.binding.values().chain(self.unready.values().map(|(assumed, _)| assumed));
+                let under_way = self.binding.values().chain(self.unready.values().map(|waiting| &waiting.assumed));
                 for assumed in under_way.cloned().collect::<Vec<_>>() {
                     self.cluster.place(assumed.pod.resident.clone(), &assumed.node);
                 }
@@ -51,6 +51,7 @@ impl Scheduler {
             }
         }
         self.happened.clear();
+        self.stirred = true;
     }
 
     pub(super) fn take_in(&mut self, changes: &[Change]) {
@@ -63,7 +64,10 @@ impl Scheduler {
         let (entry, deleted) = (&change.entry, change.deleted);
         match &*change.kind {
             "pods" => self.pod_changed(entry, deleted),
-            "nodes" if deleted => self.cluster.node_gone(&entry.key.name),
+            "nodes" if deleted => {
+                self.cluster.node_gone(&entry.key.name);
+                self.stirred = true;
+            }
             "nodes" => {
                 let delta = self.cluster.node_set(entry);
                 if let Some(slot) = self.cluster.slot(&entry.key.name).filter(|_| delta.any()) {
@@ -92,6 +96,7 @@ impl Scheduler {
             return;
         }
         self.cluster.touched();
+        self.stirred = true;
         self.happened.push(Happening::Storage { shelf });
     }
 
@@ -103,18 +108,21 @@ impl Scheduler {
             devices.set(&change.kind, &change.entry);
         }
         self.cluster.touched();
+        self.stirred = true;
         self.happened.push(Happening::Devices);
     }
 
     pub(super) fn pod_changed(&mut self, entry: &Arc<Entry>, deleted: bool) {
         let Light::Pod(light) = &entry.light else { return };
         if deleted || light.phase.finished() {
+            self.dismiss(entry);
             self.queue.remove(&entry.key);
             self.cluster.denominate(&entry.key);
             if let Some((slot, pod)) = self.cluster.forget(&entry.key, Some(&entry.meta.uid)) {
                 self.happened.push(Happening::PodLeft { slot, pod: Box::new(pod) });
             }
         } else if !light.node.is_empty() {
+            self.dismiss(entry);
             self.queue.remove(&entry.key);
             self.cluster.denominate(&entry.key);
             self.placed(entry, light);

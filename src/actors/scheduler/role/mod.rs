@@ -3,6 +3,7 @@
 //! A binding counts in the scheduler's own model from the moment of the decision, so the next decision sees it; it is
 //! forgotten when the bind is refused. Nothing waits for a write.
 mod effects;
+mod failing;
 mod intake;
 mod kin;
 mod told;
@@ -10,6 +11,7 @@ mod work;
 
 use super::cluster::Cluster;
 use super::decide::Search;
+use super::framework::Written;
 use super::framework::happening::Happening;
 use super::framework::profile::{Profile, ProfileError};
 use super::pod::PodInfo;
@@ -37,8 +39,8 @@ pub enum Message {
     Heard(Tidings),
     /// Binds ended.
     Bound { life: u64, results: Vec<(Assumed, Result<(), ApiError>)> },
-    /// What a pod's volumes need was written, or not.
-    Prepared { life: u64, pod: Box<Assumed>, result: Result<(), ApiError> },
+    /// What a pod's volumes and devices need was written, or why not.
+    Prepared { life: u64, pod: Box<Assumed>, result: Result<Vec<Written>, String> },
     /// A refusal was recorded (or not), and who should make room was asked to. False: not all of them were.
     Told { life: u64, pod: ObjectKey, done: bool },
     /// More to decide.
@@ -59,8 +61,19 @@ pub struct Assumed {
     pub profile: usize,
     /// When the pod came.
     pub since: Instant,
+    /// When it was decided about.
+    pub began: Instant,
     /// Why this node, in a line.
     pub why: String,
+}
+
+/// A pod that has a node and waits for its volumes and devices.
+struct Unready {
+    assumed: Assumed,
+    /// When that is given up.
+    until: Instant,
+    /// What was written for it; `None` while that is under way.
+    written: Option<Vec<Written>>,
 }
 
 /// How pods are decided about; shared by the lives of a scheduler.
@@ -92,8 +105,9 @@ pub struct Scheduler {
     busy: usize,
     /// Binds under way.
     binding: HashMap<ObjectKey, Assumed>,
-    /// Pods that have a node and wait for their volumes, with when that is given up.
-    unready: HashMap<ObjectKey, (Assumed, Instant)>,
+    unready: HashMap<ObjectKey, Unready>,
+    /// Something happened since that they may wait for.
+    stirred: bool,
     /// What happened since stuck pods were last looked at.
     happened: Vec<Happening>,
     events: Option<mpsc::Sender<EventNote>>,
@@ -118,6 +132,7 @@ impl Scheduler {
             busy: 0,
             binding: HashMap::new(),
             unready: HashMap::new(),
+            stirred: false,
             happened: Vec::new(),
             events: None,
             going_on: false,
@@ -156,12 +171,12 @@ impl Role for Scheduler {
             Message::Bound { life, results } if life == self.life => {
                 self.busy = self.busy.saturating_sub(results.len());
                 for (assumed, result) in results {
-                    self.bound(&assumed, result);
+                    self.bound(&assumed, result, scope);
                 }
             }
             Message::Prepared { life, pod, result } if life == self.life => {
                 self.busy = self.busy.saturating_sub(1);
-                self.prepared(&pod, result);
+                self.prepared(&pod, result, scope);
             }
             Message::Told { life, pod, done } if life == self.life => {
                 self.busy = self.busy.saturating_sub(1);

@@ -1,17 +1,14 @@
 //! Deciding: one pod after the other, binds in batches.
-use super::effects::{self, Telling};
-use super::{Assumed, Message, Scheduler, told};
+use super::effects::{self, Telling, UNSCHEDULABLE};
+use super::{Assumed, Message, Scheduler, Unready, told};
 use crate::actors::base::Scope;
 use crate::actors::controllers::plan::EventNote;
 use crate::actors::scheduler::decide::{Decision, Outcome, Preemption, decide};
 use crate::actors::scheduler::framework::happening::Happening;
-use crate::actors::scheduler::framework::{Permit, Points, Write};
+use crate::actors::scheduler::framework::{Permit, Points, Progress, Write};
 use crate::actors::scheduler::metrics::{Ended, METRICS};
-use crate::actors::scheduler::plugins::dynamic_resources::all_reserved;
-use crate::actors::scheduler::plugins::volume_binding::all_bound;
 use crate::actors::scheduler::pod::PodInfo;
 use crate::actors::scheduler::queue::Taken;
-use crate::protocol::light::Light;
 use crate::protocol::status::ApiError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +30,7 @@ impl Scheduler {
     /// Decides about as many pods as it may, and sees to it that it goes on.
     pub(super) fn work(&mut self, scope: &mut Scope<'_, Self>) {
         let started = Instant::now();
-        self.give_up_waiting(started);
+        self.give_up_waiting(started, scope);
         self.bind_ready(scope);
         self.wake(started);
         self.queue.tick(&self.rules.profiles, started);
@@ -51,7 +48,7 @@ impl Scheduler {
         }
         METRICS.waiting(self.queue.depths());
         if let Some(alarm) = &self.alarm {
-            let patience = self.unready.values().map(|(_, until)| *until).min();
+            let patience = self.unready.values().map(|waiting| waiting.until).min();
             let next = [self.queue.next_deadline(), patience].into_iter().flatten().min();
             alarm.send_if_modified(|at| std::mem::replace(at, next) != next);
         }
@@ -82,8 +79,8 @@ impl Scheduler {
                         Ended::Scheduled
                     }
                     Err(why) => {
-                        scope.decided(format!("{}: {why}", pod.key));
                         self.queue.retry(&pod.key, &pod.uid, Instant::now());
+                        self.fail(pod, taken.profile, &why, scope);
                         Ended::Error
                     }
                 };
@@ -123,7 +120,7 @@ impl Scheduler {
     fn assume(&mut self, taken: &Taken, slot: usize, why: String) -> Result<(Assumed, Vec<Write>), String> {
         let rules = self.rules.clone();
         let (Some(profile), Some(node)) = (rules.profiles.get(taken.profile), self.cluster.node(slot).cloned()) else {
-            return Err("the node is gone".into());
+            return Err("node not found".into());
         };
         let mut writes = Vec::new();
         for (_, plugin) in profile.at(Points::RESERVE) {
@@ -131,14 +128,14 @@ impl Scheduler {
                 Ok(more) => writes.extend(more),
                 Err(reason) => {
                     profile.at(Points::RESERVE).for_each(|(_, p)| p.plugin.unreserve(&taken.pod, &mut self.cluster));
-                    return Err(reason.text.into_owned());
+                    return Err(format!("running Reserve plugin \"{}\": {}", plugin.plugin.name(), reason.text));
                 }
             }
         }
         for (_, plugin) in profile.at(Points::PERMIT) {
             if let Permit::Reject(reason) = plugin.plugin.permit(&taken.pod, &node) {
                 profile.at(Points::RESERVE).for_each(|(_, p)| p.plugin.unreserve(&taken.pod, &mut self.cluster));
-                return Err(reason.text.into_owned());
+                return Err(format!("running Permit plugin \"{}\": {}", plugin.plugin.name(), reason.text));
             }
         }
         self.cluster.place(taken.pod.resident.clone(), &node.name);
@@ -147,27 +144,31 @@ impl Scheduler {
             self.happened.push(Happening::PodCame { slot, pod: Box::new(taken.pod.resident.clone()) });
         }
         let why = format!("{}: {why}", node.name);
-        Ok((Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, why }, writes))
+        Ok((
+            Assumed { pod: taken.pod.clone(), node: node.name, profile: taken.profile, since: taken.since, began: Instant::now(), why },
+            writes,
+        ))
     }
 
     /// Binds the pod, after its volumes and devices when it needs some.
     fn carry_out(&mut self, assumed: Assumed, writes: Vec<Write>, binds: &mut Vec<Assumed>, scope: &Scope<'_, Self>) {
-        if writes.is_empty() && self.is_ready(&assumed.pod) {
+        if writes.is_empty() && self.progress(&assumed, None) == Progress::Ready {
             self.busy += 1;
             self.binding.insert(assumed.pod.key.clone(), assumed.clone());
             return binds.push(assumed);
         }
-        self.unready.insert(assumed.pod.key.clone(), (assumed.clone(), Instant::now() + VOLUMES_PATIENCE));
+        let waiting = Unready { assumed: assumed.clone(), until: Instant::now() + VOLUMES_PATIENCE, written: None };
+        self.unready.insert(assumed.pod.key.clone(), waiting);
         self.busy += 1;
-        let (writer, life) = (self.writer.clone(), self.life);
+        let (writer, source, life) = (self.writer.clone(), self.source.clone(), self.life);
         scope.run(async move {
-            let result = effects::prepare(&*writer, &writes).await;
+            let result = effects::prepare(&*writer, &*source, &assumed, &writes).await;
             Message::Prepared { life, pod: Box::new(assumed), result }
         });
     }
 
     /// One task for all binds of a stretch: they go out together, and are committed together.
-    fn bind(&mut self, binds: Vec<Assumed>, scope: &Scope<'_, Self>) {
+    pub(super) fn bind(&mut self, binds: Vec<Assumed>, scope: &Scope<'_, Self>) {
         if binds.is_empty() {
             return;
         }
@@ -175,43 +176,7 @@ impl Scheduler {
         scope.run(async move { Message::Bound { life, results: effects::bind(&*writer, binds).await } });
     }
 
-    /// The pod has its volumes and devices.
-    fn is_ready(&self, pod: &PodInfo) -> bool {
-        all_bound(pod, &self.cluster) && all_reserved(pod, &self.cluster)
-    }
-
-    /// Pods whose volumes and devices have come.
-    fn bind_ready(&mut self, scope: &Scope<'_, Self>) {
-        if self.unready.is_empty() {
-            return;
-        }
-        let ready: Vec<Assumed> = self.unready.values().map(|(a, _)| a).filter(|a| self.is_ready(&a.pod)).cloned().collect();
-        for assumed in &ready {
-            self.unready.remove(&assumed.pod.key);
-            self.binding.insert(assumed.pod.key.clone(), assumed.clone());
-        }
-        self.busy += ready.len();
-        self.bind(ready, scope);
-    }
-
-    fn give_up_waiting(&mut self, now: Instant) {
-        let late: Vec<Assumed> = self.unready.values().filter(|(_, until)| *until <= now).map(|(a, _)| a.clone()).collect();
-        for assumed in late {
-            self.unready.remove(&assumed.pod.key);
-            self.undo(&assumed);
-        }
-    }
-
-    pub(super) fn prepared(&mut self, assumed: &Assumed, result: Result<(), ApiError>) {
-        if let Err(error) = result {
-            tracing::debug!(pod = %assumed.pod.key, %error, "what the pod's volumes need was not written");
-            if self.unready.remove(&assumed.pod.key).is_some() {
-                self.undo(assumed);
-            }
-        }
-    }
-
-    pub(super) fn bound(&mut self, assumed: &Assumed, result: Result<(), ApiError>) {
+    pub(super) fn bound(&mut self, assumed: &Assumed, result: Result<(), ApiError>, scope: &Scope<'_, Self>) {
         let pod = &assumed.pod;
         self.binding.remove(&pod.key);
         match result {
@@ -224,31 +189,7 @@ impl Scheduler {
             }
             Err(error) => {
                 tracing::debug!(pod = %pod.key, %error, "the bind was refused");
-                self.undo(assumed);
-            }
-        }
-    }
-
-    /// The pod did not get its node after all: its room is free again, and it is tried again unless it is gone or somebody
-    /// else bound it.
-    fn undo(&mut self, assumed: &Assumed) {
-        let pod = &assumed.pod;
-        let committed = self.source.get("pods", &pod.key).filter(|e| e.meta.uid == pod.uid);
-        let elsewhere = committed.as_ref().is_some_and(|e| matches!(&e.light, Light::Pod(light) if !light.node.is_empty()));
-        let rules = self.rules.clone();
-        if let Some(profile) = rules.profiles.get(assumed.profile) {
-            profile.at(Points::RESERVE).for_each(|(_, p)| p.plugin.unreserve(pod, &mut self.cluster));
-        }
-        // When somebody else bound it, the event of that has placed it, or will.
-        if !elsewhere && let Some((slot, left)) = self.cluster.forget(&pod.key, Some(&pod.uid)) {
-            self.happened.push(Happening::PodLeft { slot, pod: Box::new(left) });
-        }
-        match committed.filter(|_| !elsewhere) {
-            None => self.queue.remove(&pod.key),
-            Some(entry) => {
-                self.queue.retry(&pod.key, &pod.uid, Instant::now());
-                // What it came to be while it was being bound was not looked at.
-                self.pod_changed(&entry, false);
+                self.give_back(assumed, &format!("running Bind plugin \"DefaultBinder\": {error}"), scope);
             }
         }
     }
@@ -284,9 +225,12 @@ impl Scheduler {
         if !news && nomination.is_none() {
             return;
         }
+        self.writer.decided(told::refused(component, &pod, UNSCHEDULABLE, &message, victims.as_ref()));
+        self.tell(Telling { pod, reason: UNSCHEDULABLE, message, nomination, victims, outranked, component }, scope);
+    }
+
+    pub(super) fn tell(&mut self, telling: Telling, scope: &Scope<'_, Self>) {
         self.busy += 1;
-        self.writer.decided(told::refused(component, &pod, &message));
-        let telling = Telling { pod, message, nomination, victims, outranked, component };
         let (writer, life, source, events) = (self.writer.clone(), self.life, self.source.clone(), self.events.clone());
         scope.run(async move {
             let done = effects::tell(&*writer, &*source, events.as_ref(), &telling).await;
@@ -305,11 +249,11 @@ impl Scheduler {
         lower
     }
 
-    fn component(&self, profile: usize) -> &'static str {
+    pub(super) fn component(&self, profile: usize) -> &'static str {
         self.rules.profiles.get(profile).map_or("default-scheduler", |p| p.component)
     }
 
-    fn record(&self, note: EventNote) {
+    pub(super) fn record(&self, note: EventNote) {
         if let Some(events) = &self.events {
             effects::record(events, note);
         }

@@ -82,12 +82,12 @@ impl Stage {
         decide(pod, &mut self.cluster, &self.profile, &mut self.search)
     }
 
-    /// The node chosen, or the message up to what it says of pre-emption.
+    /// The node chosen, or the first sentence of the message.
     pub fn outcome(&mut self, object: Value) -> String {
         let pod = self.info(object);
         match self.decision(&pod).outcome {
             Outcome::Node { slot } => self.cluster.nodes()[slot].name.to_string(),
-            Outcome::Unschedulable { message, .. } => message.split(" preemption:").next().unwrap_or_default().into(),
+            Outcome::Unschedulable { message, .. } => message.split_once(". ").map(|(first, _)| format!("{first}.")).unwrap_or(message),
         }
     }
 

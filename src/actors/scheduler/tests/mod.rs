@@ -4,9 +4,10 @@ mod configured;
 pub mod fixture;
 mod pace;
 mod queue;
+mod residents;
 mod safety;
 
-use super::decide::{Outcome, enough};
+use super::decide::{Outcome, Preemption, enough};
 use crate::actors::controllers::testing::mk_node;
 use fixture::{Stage, cpu, pod};
 use serde_json::json;
@@ -23,11 +24,47 @@ fn the_words_of_a_refusal() {
     let Outcome::Unschedulable { message, .. } = decision.outcome else { panic!("it fits?") };
     assert_eq!(
         message,
-        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: 0/2 nodes are available: \
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/2 nodes are available: \
          1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
     );
     assert_eq!(decision.counts.len(), 2);
     assert_eq!(Stage::new(0).outcome(pod("p", json!({}), cpu("1"))), "no nodes available to schedule pods");
+}
+
+#[test]
+fn who_is_asked_last_has_the_last_word() {
+    let said = |stage: &mut Stage, object| {
+        let info = stage.info(object);
+        let Outcome::Unschedulable { message, preemption, .. } = stage.decision(&info).outcome else { panic!("it fits?") };
+        (message, preemption)
+    };
+    let big = || pod("p", json!({}), cpu("1"));
+    let off = |what: &str| format!("profiles: [{{plugins: {{multiPoint: {{disabled: [{{name: {what}}}]}}}}}}]");
+    let full = "0/1 nodes are available: 1 Insufficient cpu.";
+    let nobody = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.";
+    for (yaml, want) in [
+        ("{}".to_string(), format!("{full} no new claims to deallocate, {nobody}")),
+        (off("DynamicResources"), format!("{full} {nobody}")),
+        (off("DefaultPreemption"), format!("{full} no new claims to deallocate")),
+        ("profiles: [{plugins: {postFilter: {disabled: [{name: '*'}]}}}]".into(), full.into()),
+    ] {
+        let mut stage = Stage::configured(&yaml);
+        stage.node(mk_node("n0", "4", "8Gi", 10)).on("n0", pod("q", json!({}), cpu("4")));
+        assert_eq!(said(&mut stage, big()).0, want, "{yaml}");
+    }
+    // A pod that somebody refused before nodes were looked at, with claims on devices or without.
+    let mut stage = Stage::new(1);
+    let volume = json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]});
+    let (message, preemption) = said(&mut stage, pod("p", json!({}), volume));
+    assert_eq!(message, "0/1 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    assert_eq!(preemption, Preemption::Waits);
+    let devices = json!({"resourceClaims": [{"name": "d", "resourceClaimName": "d"}]});
+    let (message, _) = said(&mut stage, pod("p", json!({}), devices));
+    assert_eq!(
+        message,
+        "0/1 nodes are available: resourceclaim.resource.k8s.io \"d\" not found. no new claims to deallocate, preemption: \
+         0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    );
 }
 
 #[test]
