@@ -1,7 +1,7 @@
 //! Putting a server together: store, kinds, first objects, mesh, API, controllers; in that order, and torn down in reverse.
 use super::CliError;
 use super::admin::{admin_token, write_private};
-use crate::actors::admission::{AdmissionChain, AdmissionSettings, Plugins};
+use crate::actors::admission::{AdmissionChain, AdmissionSettings, ClusterServices, Plugins};
 use crate::actors::aggregation::Aggregation;
 use crate::actors::authority::tokens::{self, AccountTokens, TokenKeys};
 use crate::actors::authority::{self, Authorizer, Rights};
@@ -59,19 +59,21 @@ impl Server {
         let authorizer = Authorizer::new(shelves.clone());
         let chosen = &config.api.admission;
         let plugins = Plugins::choose(&chosen.enable, &chosen.disable).map_err(|e| CliError::usage(format!("api.admission: {e}")))?;
-        let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), ..AdmissionSettings::new(&shelves) };
+        let services = Arc::new(ClusterServices::new(shelves.clone()));
+        let settings = AdmissionSettings { plugins, authorizer: authorizer.clone(), services: services.clone() };
         let admission = AdmissionChain::new(&shelves, committer.clone(), settings);
         let plane = start_kinds(&committer, shelves.clone(), Rights::before(Arc::new(admission), authorizer.clone()));
         let seed = u64::from(std::process::id()) ^ shelves.committed();
         let addresses = ServiceAddresses::new(config.network.service_cidr, NODE_PORTS, seed);
         plane.kinds.allocate("services", Box::new(addresses)).map_err(CliError::failed)?;
-        let registry = KindRegistry::new(plane.kinds.clone());
+        let registry = KindRegistry::new(plane.kinds.clone(), services.clone());
         register_stored(&registry);
         first_objects(&plane.kinds).await.map_err(|e| CliError::failed(format!("cannot write the first objects: {e}")))?;
         authority::bootstrap::reconcile(&plane.kinds)
             .await
             .map_err(|e| CliError::failed(format!("cannot write the default roles and bindings: {e}")))?;
         authorizer.refresh();
+        let approving = authorizer.clone();
         let access = Arc::new(access(config, &pki, &plane, authorizer, &admin_token)?);
         authority::start(&plane.guardian, &plane.control, &plane.kinds, &access.authorizer);
         tokens::start(&plane.guardian, &plane.control, &plane.kinds, &access.tokens, pki.ca_pem());
@@ -92,17 +94,21 @@ impl Server {
         let mesh = Arc::new(mesh);
         metrics.start(&plane.guardian, &plane.control, mesh.clone());
         let pod_cidr = config.network.pod_cidr().to_string().parse().map_err(|e| CliError::usage(format!("network.podCidr: {e}")))?;
-        aggregation.remote.dial_by(Arc::new(Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone()))));
+        let through_nodes = Arc::new(Proxy::new(gateway.clone(), PodStreams::new(gateway.clone(), mesh.clone())));
+        aggregation.remote.dial_by(through_nodes.clone());
+        services.dial_by(through_nodes);
         let listener = listen(config, data_dir, &pki, &plane, Aggregator::new(aggregation.clone()), gateway, mesh.clone()).await?;
         let settings = ControllerSettings {
             pod_cidr,
             ca: pki.ca_pem().to_string(),
             heartbeats: heartbeats.clone(),
+            authorizer: approving,
             pki: pki.clone(),
             aggregation,
             decisions,
             metrics,
             bootstrap: bootstrap_settings(config, &pki, listener.address),
+            event_ttl: (config.api.event_ttl > 0).then(|| Duration::from_secs(config.api.event_ttl)),
             scheduling,
         };
         controllers::start(&plane.guardian, &plane.control, &plane.kinds, &registry, &settings);

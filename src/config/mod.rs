@@ -51,6 +51,8 @@ pub struct Api {
     pub workers: usize,
     /// Further names and addresses that the server's certificate is good for.
     pub names: Vec<String>,
+    /// Seconds that an event lives after its last write; 0: for good.
+    pub event_ttl: u64,
     pub admission: Admission,
     pub audit: AuditLog,
     pub authentication_webhook: AuthenticationWebhook,
@@ -238,6 +240,7 @@ impl Default for Api {
             port: 6443,
             workers: 2,
             names: Vec::new(),
+            event_ttl: 3600,
             admission: Admission::default(),
             audit: AuditLog::default(),
             authentication_webhook: AuthenticationWebhook::default(),

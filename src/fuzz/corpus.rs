@@ -1,7 +1,7 @@
 //! What every run starts from: a good object of each kind that can be created, and the schemas that describe them.
 use super::models::Models;
 use super::objects;
-use crate::actors::kinds::custom::{Endpoint, EndpointResolver, kinds_of};
+use crate::actors::kinds::custom::{Connection, ServiceConnector, kinds_of};
 use crate::actors::kinds::{Kind, Writer, all, track_create};
 use crate::protocol::codec::yaml_documents;
 use async_trait::async_trait;
@@ -33,15 +33,15 @@ pub struct Corpus {
 struct Nowhere;
 
 #[async_trait]
-impl EndpointResolver for Nowhere {
-    async fn resolve(&self, _: &str, name: &str, _: u16) -> Result<Endpoint, String> {
+impl ServiceConnector for Nowhere {
+    async fn connect(&self, _: &str, name: &str, _: u16) -> Result<Box<dyn Connection>, String> {
         Err(format!("service \"{name}\" not found"))
     }
 }
 
 /// The kinds of a definition, if it makes any.
 pub fn custom_kinds(definition: &Value) -> Result<Vec<Arc<Kind>>, String> {
-    let resolver: Arc<dyn EndpointResolver> = Arc::new(Nowhere);
+    let resolver: Arc<dyn ServiceConnector> = Arc::new(Nowhere);
     let kinds = kinds_of(definition, &resolver).map_err(|e| e.to_string())?;
     Ok(kinds.into_iter().map(|(kind, _)| kind).collect())
 }

@@ -158,7 +158,17 @@ pub fn attempt(kind: &Kind, part: Part, old: &Value, patch: Patch) -> Result<Val
     let (key, _) = meta_of(old);
     let edit = Edit { key, part, body: EditBody::Patch { patch, validation: FieldValidation::Warn } };
     let (body, _) = proposed(kind, &edit, old, &Writer::internal("fuzz"))?;
-    prepare_update(kind, part, old, body)
+    let mut next = prepare_update(kind, part, old, body)?;
+    // The managers of other parts are recorded afterwards, and a patch of such a part has no say in them.
+    if !matches!(part, Part::Main | Part::Status)
+        && let Some(meta) = next.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        match old["metadata"].get("managedFields") {
+            Some(managers) => meta.insert("managedFields".into(), managers.clone()),
+            None => meta.remove("managedFields"),
+        };
+    }
+    Ok(next)
 }
 
 pub fn update(kind: &Kind, part: Part, old: &Value, body: Value) -> Outcome<Option<Value>> {

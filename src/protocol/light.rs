@@ -27,7 +27,7 @@ pub struct PodLight {
     pub ready: bool,
     /// Seconds since the epoch at which `Ready` last became what it is.
     pub ready_since: i64,
-    /// Sum over containers (init containers by upstream's maximum rule), milli-CPUs.
+    /// Sum over containers (init containers by upstream's maximum rule, resizes in place by [`pod_demand`]), milli-CPUs.
     pub cpu_milli: i64,
     /// Bytes.
     pub memory: i64,
@@ -107,8 +107,8 @@ pub fn pod_light(pod: &Value) -> PodLight {
         phase: phase_of(status["phase"].as_str().unwrap_or_default()),
         ready: ready.is_some_and(|c| c["status"] == "True"),
         ready_since: ready.and_then(|c| c["lastTransitionTime"].as_str()).and_then(parse_seconds).unwrap_or_default(),
-        cpu_milli: pod_request(pod, "cpu"),
-        memory: pod_request(pod, "memory"),
+        cpu_milli: pod_demand(pod, "cpu", 0),
+        memory: pod_demand(pod, "memory", 0),
         scheduler: text(&spec["schedulerName"]),
         priority: spec["priority"].as_i64().and_then(|p| i32::try_from(p).ok()).unwrap_or_default(),
         pod_ip: text(&status["podIP"]),
@@ -126,8 +126,41 @@ pub fn pod_light(pod: &Value) -> PodLight {
 /// sidecars started before it, so only the greediest moment counts; overhead comes on top. A request on the pod itself
 /// takes the place of the containers'.
 pub fn pod_request(pod: &Value, resource: &str) -> i64 {
-    let spec = &pod["spec"];
-    let of = |holder: &Value| quantity_in(&holder["resources"]["requests"][resource], resource);
+    together(&pod["spec"], resource, &|container| quantity_in(&container["resources"]["requests"][resource], resource))
+}
+
+/// What a pod counts for on its node, in the units of [`pod_request`]: the greatest of what it asks for, what the node has
+/// granted and what is in effect there, as a resize in place changes one after the other. One that the node cannot do
+/// counts for nothing. `missing`: what a container counts for that says nothing of the resource.
+pub fn pod_demand(pod: &Value, resource: &str, missing: i64) -> i64 {
+    let (spec, status) = (&pod["spec"], &pod["status"]);
+    let amount = |list: &Value| if list[resource].is_null() { missing } else { quantity_in(&list[resource], resource) };
+    let asked = |container: &Value| amount(&container["resources"]["requests"]);
+    let resized = |s: &Value| s["allocatedResources"].is_object() || s["resources"]["requests"].is_object();
+    let statuses = || list(&status["containerStatuses"]).iter().chain(list(&status["initContainerStatuses"]));
+    if !statuses().any(resized) {
+        return together(spec, resource, &asked);
+    }
+    let pending = list(&status["conditions"]).iter().find(|c| c["type"] == "PodResizePending");
+    let infeasible = pending.is_some_and(|c| c["reason"] == "Infeasible");
+    let granted = |container: &Value| {
+        let own = statuses().find(|s| s["name"] == container["name"]);
+        match own.map(|s| &s["allocatedResources"]).filter(|list| list.is_object()) {
+            Some(list) => amount(list),
+            None if infeasible => missing,
+            None => asked(container),
+        }
+    };
+    let in_effect = |container: &Value| {
+        let own = statuses().find(|s| s["name"] == container["name"]);
+        own.map(|s| &s["resources"]["requests"]).filter(|list| list.is_object()).map_or_else(|| granted(container), amount)
+    };
+    let known = together(spec, resource, &granted).max(together(spec, resource, &in_effect));
+    if infeasible { known } else { known.max(together(spec, resource, &asked)) }
+}
+
+/// What containers amount to, by upstream's rule.
+fn together(spec: &Value, resource: &str, of: &dyn Fn(&Value) -> i64) -> i64 {
     let mut together: i64 = list(&spec["containers"]).iter().map(of).fold(0, i64::saturating_add);
     let (mut sidecars, mut greediest) = (0i64, 0i64);
     for init in list(&spec["initContainers"]) {
@@ -139,8 +172,9 @@ pub fn pod_request(pod: &Value, resource: &str) -> i64 {
         }
     }
     together = together.saturating_add(sidecars).max(greediest);
-    if matches!(resource, "cpu" | "memory") && !spec["resources"]["requests"][resource].is_null() {
-        together = of(spec);
+    let own = &spec["resources"]["requests"][resource];
+    if matches!(resource, "cpu" | "memory") && !own.is_null() {
+        together = quantity_in(own, resource);
     }
     together.saturating_add(quantity_in(&spec["overhead"][resource], resource))
 }
@@ -238,6 +272,33 @@ mod tests {
         }
         let pod = json!({"spec": {"containers": [c("1"), c("1")]}});
         assert_eq!((pod_request(&pod, "memory"), pod_request(&pod, "x.io/gpu")), (128 << 20, 2));
+    }
+
+    #[test]
+    fn a_resize_counts_from_its_beginning_to_its_end() {
+        let pod = |asked: &str, status: Value, conditions: Value| {
+            let container = json!({"name": "c", "resources": {"requests": {"cpu": asked}}});
+            let status = json!({"containerStatuses": [status], "conditions": conditions});
+            json!({"spec": {"containers": [container, {"name": "other"}]}, "status": status})
+        };
+        let said = |granted: &str, used: &str| json!({"name": "c", "allocatedResources": {"cpu": granted}, "resources": {"requests": {"cpu": used}}});
+        let infeasible = json!([{"type": "PodResizePending", "reason": "Infeasible"}]);
+        let deferred = json!([{"type": "PodResizePending", "reason": "Deferred"}]);
+        let cases = [
+            (pod("2", json!({"name": "c"}), json!([])), 2000),
+            // Greater: asked for, granted, in effect. Smaller: the other way round.
+            (pod("2", said("1", "1"), json!([])), 2000),
+            (pod("2", said("2", "1"), json!([])), 2000),
+            (pod("1", said("2", "2"), json!([])), 2000),
+            (pod("1", said("1", "2"), json!([])), 2000),
+            (pod("1", said("1", "1"), json!([])), 1000),
+            (pod("4", said("1", "1"), deferred), 4000),
+            (pod("4", said("1", "1"), infeasible), 1000),
+        ];
+        for (pod, want) in cases {
+            assert_eq!((pod_demand(&pod, "cpu", 0), pod_demand(&pod, "cpu", 100)), (want, want + 100), "{pod}");
+            assert_eq!(pod_light(&pod).cpu_milli, want);
+        }
     }
 
     #[test]

@@ -26,7 +26,20 @@ pub struct Subresource {
     pub verbs: &'static [&'static str],
 }
 
+/// Resources whose finished deletion is answered with the object, as upstream's `ReturnDeletedObject` has it; all others answer with a
+/// `Status`.
+const RETURN_DELETED: &[(&str, &[&str])] = &[
+    ("", &["persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services"]),
+    ("resource.k8s.io", &["deviceclasses", "devicetaintrules", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
+    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
+];
+
 impl Resource {
+    /// Whether a deletion that is over is answered with the object.
+    pub fn returns_deleted(&self) -> bool {
+        RETURN_DELETED.iter().any(|(group, plurals)| *group == self.group && plurals.contains(&self.plural))
+    }
+
     /// `v1`, or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }

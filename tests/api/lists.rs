@@ -79,7 +79,7 @@ async fn pages_show_one_moment_while_writes_go_on() {
     assert_eq!((names(&first).len(), &first["metadata"]["remainingItemCount"]), (10, &json!(15)));
     place.api.delete(&format!("{}/m12", leases.path)).await.ok();
     leases.make("m11a", "new", Value::Null).await;
-    place.api.put(&format!("{}/m15", leases.path), &lease("m15", "new", Value::Null)).await.ok();
+    place.api.patch(&format!("{}/m15", leases.path), "merge", &json!({ "spec": { "holderIdentity": "new" } })).await.ok();
 
     let (mut seen, mut list) = (names(&first), first.clone());
     let mut values = Vec::new();
@@ -112,7 +112,7 @@ async fn an_old_token_expires() {
     let token = first["metadata"]["continue"].as_str().expect("a token").to_string();
     // More pagings than are remembered, each of its own moment.
     for i in 0..70 {
-        place.api.put(&format!("{}/m0", leases.path), &lease("m0", &format!("v{i}"), Value::Null)).await.ok();
+        place.api.patch(&format!("{}/m0", leases.path), "merge", &json!({ "spec": { "holderIdentity": format!("v{i}") } })).await.ok();
         leases.ask("limit=1").await.ok();
     }
     let refused = leases.ask(&format!("limit=1&continue={token}")).await.refused(410, "Expired");

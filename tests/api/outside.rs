@@ -158,6 +158,14 @@ async fn what_is_told(api: &Client, heard: &Mutex<Heard>) {
     let told = event(heard, "the exec", |e| e["objectRef"]["subresource"] == "exec" && e["stage"] == "ResponseComplete").await;
     assert_eq!((&told["user"]["username"], &told["impersonatedUser"]["username"]), (&json!("kubernetes-admin"), &json!("joe")));
     assert_eq!((&told["annotations"]["doors.example.com/why"], &told["responseStatus"]["code"]), (&json!("closed"), &json!(403)));
+    let refused = event(heard, "a stranger", |e| e["responseStatus"]["code"] == 401).await;
+    assert_eq!((&refused["stage"], &refused["responseStatus"]["status"]), (&json!("ResponseStarted"), &json!("Failure")));
+    let forbidden = event(heard, "the secrets", |e| e["annotations"]["authorization.k8s.io/decision"] == "forbid").await;
+    assert_eq!(forbidden["annotations"]["authorization.k8s.io/reason"], "ask your boss");
+    let named = api.send("GET", "/api/v1/namespaces/default", &[("audit-id", "my-own-name")], "").await;
+    assert_eq!(named.header("audit-id"), "my-own-name");
+    let named = event(heard, "the named request", |e| e["auditID"] == "my-own-name").await;
+    assert_eq!(named["annotations"], json!({ "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": "" }));
     let rule = json!({ "operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"] });
     let policy = json!({
         "metadata": { "name": "colours" },

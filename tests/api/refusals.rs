@@ -116,3 +116,83 @@ async fn booleans_of_queries() {
     // Somebody who asks for one object gets it, whatever else the query says.
     assert_eq!(place.api.get(&format!("{}/m?watch=1", place.maps)).await.ok()["kind"], "ConfigMap");
 }
+
+#[tokio::test]
+async fn some_kinds_are_only_replaced_by_who_names_the_version() {
+    let place = Place::new().await;
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", place.namespace);
+    let path = format!("{leases}/l");
+    let lease = json!({ "metadata": { "name": "l" }, "spec": { "holderIdentity": "a" } });
+    let made = place.api.put(&path, &lease).await;
+    assert_eq!(made.status, 201, "a lease is made by an update: {}", made.text());
+    let said = place.api.put(&path, &lease).await.refused(422, "Invalid");
+    assert_eq!(
+        said,
+        "leases.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    );
+    let mut versioned = made.json();
+    versioned["spec"]["holderIdentity"] = "b".into();
+    assert_eq!(place.api.put(&path, &versioned).await.ok()["spec"]["holderIdentity"], "b");
+    place.api.patch(&path, "merge", &json!({ "spec": { "holderIdentity": "c" } })).await.ok();
+    // Some deletions are answered with what is gone, others with a word.
+    assert_eq!(place.api.delete(&path).await.ok()["kind"], "Status");
+    let quotas = format!("/api/v1/namespaces/{}/resourcequotas", place.namespace);
+    place.api.post(&quotas, &json!({ "metadata": { "name": "q" } })).await.ok();
+    assert_eq!(place.api.delete(&format!("{quotas}/q")).await.ok()["kind"], "ResourceQuota");
+}
+
+#[tokio::test]
+async fn fields_given_twice_are_told_ignored_or_refused() {
+    let place = Place::new().await;
+    let yaml = "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: twice\ndata:\n  k: a\n  k: b\n";
+    let strictly = |path: &str| format!("{path}?fieldValidation=Strict");
+    let line = "line 7: key \"k\" already set in map";
+    let refused = place.api.send("POST", &strictly(&place.maps), &[("content-type", "application/yaml")], yaml).await;
+    let words =
+        format!("ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  {line}");
+    assert_eq!(refused.refused(400, "BadRequest"), words);
+    let quoted = format!("299 - \"{}\"", line.replace('"', "\\\""));
+    let made = place.api.send("POST", &place.maps, &[("content-type", "application/yaml")], yaml).await;
+    assert_eq!((made.header("warning"), &made.json()["data"]["k"]), (quoted.as_str(), &json!("b")));
+    let path = format!("{}/twice", place.maps);
+    for (media, patch, finding) in [
+        ("application/merge-patch+json", r#"{"data":{"k":"c","k":"d"}}"#, r#"duplicate field "data.k""#),
+        ("application/strategic-merge-patch+json", r#"{"data":{"k":"c","k":"d"}}"#, r#"duplicate field "data.k""#),
+        (
+            "application/json-patch+json",
+            r#"[{"op":"add","op":"add","path":"/data/k","value":"d"}]"#,
+            r#"json patch duplicate field "[0].op""#,
+        ),
+    ] {
+        let said = place.api.send("PATCH", &strictly(&path), &[("content-type", media)], patch).await.refused(422, "Invalid");
+        assert!(said.contains("patch: Invalid value: ") && said.ends_with(&format!("strict decoding error: {finding}")), "{said}");
+        let quoted = format!("299 - \"{}\"", finding.replace('"', "\\\""));
+        let warned = place.api.send("PATCH", &path, &[("content-type", media)], patch).await;
+        assert_eq!((warned.status, warned.header("warning")), (200, quoted.as_str()), "{media}");
+        let quiet = place.api.send("PATCH", &format!("{path}?fieldValidation=Ignore"), &[("content-type", media)], patch).await;
+        assert_eq!((quiet.status, quiet.header("warning")), (200, ""), "{media}");
+    }
+    let apply = format!("{path}?fieldManager=m&force=true");
+    let media = [("content-type", "application/apply-patch+yaml")];
+    let said = place.api.send("PATCH", &format!("{apply}&fieldValidation=Strict"), &media, yaml).await.refused(400, "BadRequest");
+    assert_eq!(said, format!("error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  {line}"));
+    let warned = place.api.send("PATCH", &apply, &media, yaml).await;
+    assert_eq!((warned.header("warning"), &warned.json()["data"]["k"]), (quoted.as_str(), &json!("b")));
+}
+
+#[tokio::test]
+async fn requests_have_names_and_deadlines() {
+    let place = Place::new().await;
+    let said = place.api.get(&format!("{}?timeout=10", place.maps)).await.refused(400, "BadRequest");
+    assert_eq!(said, "invalid timeout specified in the request URL - time: missing unit in duration \"10\"");
+    let late = place.api.get(&format!("{}?timeout=1ns", place.maps)).await;
+    assert!(late.status == 200 || late.refused(504, "Timeout") == "Timeout: request did not complete within the allotted timeout");
+    let (one, other) = (place.api.get(&place.maps).await, place.api.get("/no/such/path").await);
+    assert!(one.header("audit-id").len() == 36 && one.header("audit-id") != other.header("audit-id"), "{}", one.header("audit-id"));
+    // A large body comes in pieces, and says beforehand how large it is.
+    let value = "x".repeat(700_000);
+    place.map("large", &value, Value::Null).await;
+    let large = place.api.get(&format!("{}/large", place.maps)).await;
+    assert_eq!(large.header("content-length"), large.body.len().to_string());
+    assert!(large.json()["data"]["k"] == value.as_str());
+}

@@ -133,7 +133,7 @@ async fn fields_nobody_knows_are_refused_warned_of_or_ignored() {
     let patch = json!({ "nonsense": { "a": 1 } });
     let warned = place.api.patch(&path, "merge", &patch).await;
     assert_eq!((warned.status, warned.header("warning")), (200, "299 - \"unknown field \\\"nonsense\\\"\""));
-    place.api.patch(&format!("{path}?fieldValidation=Strict"), "merge", &patch).await.refused(400, "BadRequest");
+    place.api.patch(&format!("{path}?fieldValidation=Strict"), "merge", &patch).await.refused(422, "Invalid");
     let twice = r#"{"metadata":{"name":"twice"},"data":{"a":"1"},"data":{"b":"2"}}"#;
     let warned = place.api.send("POST", &place.maps, &[("content-type", "application/json")], twice).await;
     assert_eq!(warned.header("warning"), "299 - \"duplicate field \\\"data\\\"\"", "{}", warned.text());

@@ -24,7 +24,7 @@ fn server() -> &'static Cluster {
         }
     }
     let cluster = SERVER.get_or_init(|| {
-        let config = "scheduler: {podInitialBackoffSeconds: 0, podMaxBackoffSeconds: 1, profiles: [{}, {schedulerName: packing, \
+        let config = "scheduler: {podMaxBackoffSeconds: 1, profiles: [{}, {schedulerName: packing, \
             plugins: {score: {disabled: [{name: '*'}], enabled: [{name: NodeResourcesFit}]}}, pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}]}]}\n";
         Cluster::start(Options { name: "scheduling", no_node: true, config: config.into(), ..Options::default() })
     });

@@ -7,7 +7,8 @@ use super::quota;
 use super::refusal::{is, is_part};
 use super::request::MastersOnly;
 use super::selection::{Plugin, Plugins};
-use super::webhooks::{ClusterServices, Hooks, ResolveService};
+use super::webhooks::{ClusterServices, Hooks};
+use crate::actors::aggregation::Dial;
 use crate::actors::kinds::{Admission, Asked, Attributes, Operation};
 use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
@@ -21,11 +22,11 @@ pub struct AdmissionSettings {
     pub plugins: Plugins,
     pub authorizer: Arc<dyn Authorize>,
     /// Where webhooks behind a Service are.
-    pub services: Arc<dyn ResolveService>,
+    pub services: Arc<dyn Dial>,
 }
 
 impl AdmissionSettings {
-    /// Upstream's default plugins; masters may do everything; services are found by their endpoints.
+    /// Upstream's default plugins; masters may do everything; services are reached straight.
     pub fn new(shelves: &Arc<Shelves>) -> Self {
         AdmissionSettings {
             plugins: Plugins::default(),
@@ -154,6 +155,9 @@ impl AdmissionChain {
         if is(a, "", "pods") {
             self.validate_pod(a, object, old)?;
         }
+        if is_part(a, "", "pods", "resize") && self.on(Plugin::LimitRanger) {
+            plugins::limit_ranger::validate_pod(a, object, &self.world.limits_of(&a.key.namespace))?;
+        }
         if is(a, "", "persistentvolumeclaims") {
             self.validate_claim(a, object, old)?;
         }
@@ -194,39 +198,37 @@ impl AdmissionChain {
             // Changes nothing when it was done already.
             plugins::service_account::mutate(&a, &mut object, &self.world, plugins::random())?;
         }
-        if self.on(Plugin::MutatingAdmissionPolicy) {
-            object = self.policies.mutate(&a, object, old).await?;
-        }
-        if self.on(Plugin::MutatingAdmissionWebhook) {
-            let (mutated, more) = self.hooks.mutate(&a, object, old).await?;
-            object = mutated;
-            warnings.extend(more);
+        let mut policies = self.on(Plugin::MutatingAdmissionPolicy).then(|| self.policies.round());
+        let mut hooks = self.on(Plugin::MutatingAdmissionWebhook).then(|| self.hooks.round());
+        let came = object.clone();
+        for again in [false, true] {
+            if let Some(round) = &mut policies {
+                self.policies.mutate(&a, round, &mut object, old).await?;
+            }
+            if let Some(round) = &mut hooks {
+                warnings.extend(self.hooks.mutate(&a, round, &mut object, old).await?);
+            }
+            if again || object == came {
+                break;
+            }
+            // What they brought in gets what everything else gets, and those who want to see later changes see them.
+            self.mutate_again(&a, &mut object, old)?;
         }
         Ok((object, warnings))
     }
 
-    async fn ask_validating(&self, a: Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Asked<()> {
-        let mut warnings = Vec::new();
-        if self.on(Plugin::ValidatingAdmissionPolicy) {
-            warnings.extend(self.policies.validate(&a, object, old).await?);
+    /// The server's own plugins once more, on what others have made of an object.
+    fn mutate_again(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        if a.subresource.is_empty() {
+            *object = a.kind.check_value(object).map_err(|e| ApiError::internal(e.to_string()))?.value;
+            a.kind.default(object);
         }
-        if self.on(Plugin::ValidatingAdmissionWebhook) {
-            warnings.extend(self.hooks.validate(&a, object, old).await?);
-        }
-        Ok(((), warnings))
+        self.mutate_written(a, object, old)
     }
-}
 
-impl Admission for AdmissionChain {
-    fn mutate(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
-        let mut warnings = Vec::new();
+    fn mutate_written(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
         match (a.operation, a.subresource) {
-            (Operation::Create, "") => {
-                if is(a, "", "pods") && self.on(Plugin::PodPreset) {
-                    warnings = plugins::pod_presets::mutate(a, object, &self.world);
-                }
-                self.mutate_new(a, object)?;
-            }
+            (Operation::Create, "") => self.mutate_new(a, object)?,
             (Operation::Update, "") if is(a, "", "pods") => {
                 if let Some(old) = old.filter(|_| self.on(Plugin::Priority)) {
                     plugins::priority::keep(object, old);
@@ -240,6 +242,32 @@ impl Admission for AdmissionChain {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    async fn ask_validating(&self, a: Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Asked<()> {
+        let mut warnings = Vec::new();
+        if a.operation == Operation::Delete && self.on(Plugin::MutatingAdmissionWebhook) {
+            warnings.extend(self.hooks.mutate_nothing(&a, old).await?);
+        }
+        if self.on(Plugin::ValidatingAdmissionPolicy) {
+            warnings.extend(self.policies.validate(&a, object, old).await?);
+        }
+        if self.on(Plugin::ValidatingAdmissionWebhook) {
+            warnings.extend(self.hooks.validate(&a, object, old).await?);
+        }
+        Ok(((), warnings))
+    }
+}
+
+impl Admission for AdmissionChain {
+    fn mutate(&self, a: &Attributes<'_>, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        // Presets are merged once: a second time they would be in conflict with themselves.
+        if a.operation == Operation::Create && is(a, "", "pods") && self.on(Plugin::PodPreset) {
+            warnings = plugins::pod_presets::mutate(a, object, &self.world);
+        }
+        self.mutate_written(a, object, old)?;
         Ok(warnings)
     }
 

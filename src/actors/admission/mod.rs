@@ -20,4 +20,4 @@ mod tests;
 pub use chain::{AdmissionChain, AdmissionSettings};
 pub use request::MastersOnly;
 pub use selection::{Plugin, Plugins, SelectionError};
-pub use webhooks::{ClusterServices, ResolveService};
+pub use webhooks::ClusterServices;

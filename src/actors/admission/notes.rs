@@ -19,6 +19,11 @@ pub async fn noting<F: Future>(request: F) -> (F::Output, Notes) {
     NOTES.scope(RefCell::default(), run).await
 }
 
+/// Whether anybody wants to know.
+pub fn is_noting() -> bool {
+    NOTES.try_with(|_| ()).is_ok()
+}
+
 /// Notes something about the request that this task works on, if anybody wants to know.
 pub fn note(key: impl Into<String>, value: impl Into<String>) {
     let _ = NOTES.try_with(|notes| _ = notes.borrow_mut().entry(key.into()).or_insert(value.into()));
@@ -27,6 +32,14 @@ pub fn note(key: impl Into<String>, value: impl Into<String>) {
 /// The same, in place of what was noted before.
 pub fn note_over(key: impl Into<String>, value: impl Into<String>) {
     let _ = NOTES.try_with(|notes| _ = notes.borrow_mut().insert(key.into(), value.into()));
+}
+
+/// What begins the key of notes that only those want who want request bodies as well.
+pub const DETAIL: char = '\u{1}';
+
+/// Notes something at length, for those who record the request's body as well.
+pub fn note_detail(key: impl AsRef<str>, value: impl Into<String>) {
+    note(format!("{DETAIL}{}", key.as_ref()), value);
 }
 
 /// Adds to a note, behind a comma.

@@ -55,7 +55,7 @@ impl Rig {
     }
 
     pub fn attributes<'a>(&'a self, plural: &str, operation: Operation, key: &'a ObjectKey) -> Attributes<'a> {
-        Attributes { kind: kind(plural), operation, subresource: "", key, user: &self.user, dry_run: false }
+        Attributes { kind: kind(plural), operation, subresource: "", key, user: &self.user, dry_run: false, options: &Value::Null }
     }
 
     /// The object after a create, with the warnings.
@@ -242,4 +242,24 @@ fn presets_are_merged_into_new_pods_or_speak_of_a_conflict() {
     let (kept, warnings) = rig.create("pods", taken).expect("granted");
     assert_eq!((applied(&kept), &kept["spec"]["containers"][0]["env"][0]["value"]), (None, &json!("1")));
     assert!(warnings.len() == 1 && warnings[0].starts_with("conflict occurred while applying podpresets: allow-database"), "{warnings:?}");
+}
+
+#[test]
+fn what_a_pod_says_of_its_resources_as_a_whole_counts() {
+    let rig = rig();
+    let limits = json!([{ "type": "Pod", "max": { "cpu": "1" } }]);
+    rig.put("limitranges", json!({ "metadata": { "name": "l", "namespace": "ns" }, "spec": { "limits": limits } }));
+    let words = "pods \"p\" is forbidden: maximum cpu usage per Pod is 1, but limit is 2";
+    let whole = |cpu: &str| pod(|p| p["spec"]["resources"] = json!({ "limits": { "cpu": cpu } }));
+    assert_eq!(rig.refusal("pods", whole("2")), words);
+    assert!(rig.create("pods", whole("1")).is_ok());
+    // Who resizes later keeps to the same.
+    let key = ObjectKey::new("ns", "p");
+    let a = Attributes { subresource: "resize", ..rig.attributes("pods", Operation::Update, &key) };
+    assert_eq!(rig.chain.validate(&a, Some(&whole("2")), Some(&whole("1"))).expect_err("too much").message, words);
+    // A pod whose containers say nothing is no BestEffort pod if it says something itself.
+    let class = |resources: Value| kinds::qos_class(&json!({ "resources": resources, "containers": [{ "resources": {} }] }));
+    let both = json!({ "limits": { "cpu": "1", "memory": "1Gi" }, "requests": { "cpu": "1", "memory": "1Gi" } });
+    let classes = [class(both), class(json!({ "requests": { "cpu": "1" } })), class(Value::Null)];
+    assert_eq!(classes, ["Guaranteed", "Burstable", "BestEffort"]);
 }

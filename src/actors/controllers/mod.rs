@@ -15,6 +15,7 @@ pub mod disruption;
 pub mod endpoints;
 pub mod ephemeral_volume;
 pub mod event_correlation;
+pub mod event_expiry;
 pub mod executor;
 pub mod feed;
 pub mod garbage;

@@ -9,6 +9,7 @@ use super::deployment::Deployments;
 use super::disruption::Disruption;
 use super::endpoints::Endpoints;
 use super::ephemeral_volume::EphemeralVolumes;
+use super::event_expiry::EventExpiry;
 use super::garbage::Garbage;
 use super::horizontal_pod_autoscaler::{Fetcher, HorizontalPodAutoscalers};
 use super::job::Jobs;
@@ -34,10 +35,12 @@ use crate::actors::base::{Guardian, Mailbox};
 use crate::actors::kinds::Kinds;
 use crate::actors::metrics::Metrics;
 use crate::actors::scheduler::role::{CAPACITY, Message as SchedulerMessage, Rules, Scheduler};
+use crate::protocol::authority::Authorize;
 use crate::storage::DecisionLog;
 use crate::storage::pki::Pki;
 use actix_rt::ArbiterHandle;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Letters that may wait for one controller.
 const MAILBOX: usize = 16 * 1024;
@@ -51,6 +54,8 @@ pub struct ControllerSettings {
     pub ca: String,
     /// Fed by the mesh.
     pub heartbeats: Heartbeats,
+    /// Who may have certificates without a person looking at the request.
+    pub authorizer: Arc<dyn Authorize>,
     /// Signs certificates.
     pub pki: Arc<Pki>,
     /// What is known of extension API servers.
@@ -61,6 +66,8 @@ pub struct ControllerSettings {
     pub decisions: DecisionLog,
     /// What the cluster keeps in place.
     pub bootstrap: bootstrap::Settings,
+    /// How long events live after their last write; `None`: for good.
+    pub event_ttl: Option<Duration>,
     /// How pods are given their nodes.
     pub scheduling: Arc<Rules>,
 }
@@ -109,8 +116,11 @@ pub fn start(
     run.controller("ephemeralvolume", || EphemeralVolumes);
     run.controller("persistentvolumeexpander", VolumeExpand::default);
     run.controller("resourceclaim", ResourceClaims::default);
-    let pki = settings.pki.clone();
-    run.controller("certificates", move || Certificates { pki: pki.clone(), may_request: Arc::new(approver::usual_rights) });
+    if let Some(ttl) = settings.event_ttl {
+        run.controller("eventexpiry", move || EventExpiry::new(ttl));
+    }
+    let (pki, may_request) = (settings.pki.clone(), approver::rights(settings.authorizer.clone()));
+    run.controller("certificates", move || Certificates { pki: pki.clone(), may_request: may_request.clone() });
     let wanted = settings.bootstrap.clone();
     run.controller("bootstrap", move || Bootstrap::new(&wanted));
     run.controller("flowschemas", || FlowSchemas);

@@ -1,5 +1,6 @@
 //! The generic kind actor: the one owner of every object of its kind. Concurrency control is its mailbox.
 use super::allocation::Shares;
+use super::owner_references::{Found, deduplicate};
 use super::prepare::prepare_update;
 use super::tracking::Act;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
@@ -231,6 +232,7 @@ impl KindActor {
         let (mut body, mut warnings) = stages::proposed(&kind, edit, &old, writer)?;
         let attributes = attributes(&kind, Operation::Update, edit.part, &edit.key, writer);
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
+        warnings.extend(deduplicate(&mut body, Found::AfterMutation));
         let mut new = prepare_update(&kind, edit.part, &old, body)?;
         Act { kind: &kind, part: edit.part, writer, forms: &Forms::here(&kind) }.merged(&old, &mut new);
         self.shares.allocate(Some(&old), &mut new)?;
@@ -396,7 +398,8 @@ fn terminating(kind: &Kind, key: &ObjectKey) -> ApiError {
 
 /// A request as admission sees it.
 pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, key: &'a ObjectKey, writer: &'a Writer) -> Attributes<'a> {
-    Attributes { kind, operation, subresource: part.subresource(), key, user: &writer.user, dry_run: writer.dry_run }
+    let options = &*writer.options;
+    Attributes { kind, operation, subresource: part.subresource(), key, user: &writer.user, dry_run: writer.dry_run, options }
 }
 
 fn verb_of(op: &WriteOp) -> &'static str {

@@ -45,6 +45,8 @@ pub struct Attributes<'a> {
     pub key: &'a ObjectKey,
     pub user: &'a User,
     pub dry_run: bool,
+    /// The options of the request, without `kind` and `apiVersion`; null for none.
+    pub options: &'a Value,
 }
 
 /// Says yes or no, or changes what is written.
@@ -122,12 +124,15 @@ pub struct Writer {
     pub manager: Arc<str>,
     /// Do everything but commit.
     pub dry_run: bool,
+    /// What the request's `CreateOptions` and their like say, for those who judge it; null for none.
+    pub options: Arc<Value>,
 }
 
 impl Writer {
     /// A part of the server itself.
     pub fn internal(manager: &str) -> Self {
-        Writer { user: Arc::new(User::internal(&format!("system:{manager}"))), manager: manager.into(), dry_run: false }
+        let user = Arc::new(User::internal(&format!("system:{manager}")));
+        Writer { user, manager: manager.into(), dry_run: false, options: Arc::default() }
     }
 }
 

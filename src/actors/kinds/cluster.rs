@@ -1,6 +1,7 @@
 //! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
 use super::outside::Decided;
+use super::owner_references::{Found, deduplicate};
 use super::tracking::{Act, Intent};
 use super::{
     Admission, DeleteOptions, Edit, EditBody, FieldValidation, Forms, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
@@ -78,6 +79,7 @@ impl Kinds {
     pub async fn create_as(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
         let kind = &served.kind;
         begin_create(kind, namespace, &mut body)?;
+        let warning = deduplicate(&mut body, Found::InRequest);
         if kind.reading().is_some_and(|reading| reading.asks()) {
             let tracked = |forms: &Forms<'_>| {
                 let mut body = body.clone();
@@ -88,7 +90,9 @@ impl Kinds {
         } else {
             Act { kind, part: Part::Main, writer, forms: &Forms::here(kind) }.created(&mut body);
         }
-        self.create_begun(served, namespace, body, writer).await
+        let mut written = self.create_begun(served, namespace, body, writer).await?;
+        written.warnings.splice(0..0, warning);
+        Ok(written)
     }
 
     /// Creates an object from a configuration that was applied to a name which nothing has.
@@ -120,6 +124,7 @@ impl Kinds {
             body = redecoded(kind, mutated)?;
             kind.default(&mut body);
         }
+        warnings.extend(deduplicate(&mut body, Found::AfterMutation));
         for _ in 1..GENERATED_NAME_TRIES {
             if !generated {
                 break;
@@ -218,9 +223,20 @@ impl Kinds {
             // What was asked about is what goes, or nothing.
             options.uid = options.uid.or_else(|| old["metadata"]["uid"].as_str().map(String::from));
         }
-        let mut written = self.write(served, WriteOp::Delete { key, options }, writer).await?;
+        let mut written = self.delete_unasked(served, key, options, writer).await?;
         written.warnings.extend(warnings);
         Ok(written)
+    }
+
+    /// Deletes an object, or marks it, when webhooks and policies have been asked about what brings this about.
+    pub async fn delete_unasked(
+        &self,
+        served: &Served,
+        key: ObjectKey,
+        options: DeleteOptions,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        self.write(served, WriteOp::Delete { key, options }, writer).await
     }
 
     /// The newest state of an object, durable or not.
@@ -267,9 +283,9 @@ impl Served {
         self.kind.check_value(body).map_err(|e| super::actor::decode_error(&e))
     }
 
-    /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
-    pub fn strict(&self, checked: &Checked) -> Option<ApiError> {
-        self.kind.strict_error(checked).map(|e| ApiError::bad_request(e.to_string()))
+    /// The error that `fieldValidation=Strict` makes of what was found in a body.
+    pub fn strict(&self, findings: &[String]) -> Option<ApiError> {
+        self.kind.strict_error(findings).map(|e| ApiError::bad_request(e.to_string()))
     }
 
     /// What `fieldValidation=Warn` says about it.

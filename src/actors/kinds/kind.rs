@@ -115,6 +115,8 @@ pub struct Rules {
     pub orphans_by_default: bool,
     /// PUT creates what is not there (Lease, Event, Node …).
     pub create_on_update: bool,
+    /// An update that names no version replaces whatever is there. Otherwise it is refused.
+    pub unconditional: bool,
     /// Commits of other kinds' objects change its status, too: what does not rest on a version is merged with that.
     pub amended: bool,
     /// Advice for writers of a good object, sent as `Warning:` headers; `old` for an update.
@@ -141,6 +143,7 @@ pub const PLAIN: Rules = Rules {
     grace: |_| 0,
     orphans_by_default: false,
     create_on_update: false,
+    unconditional: true,
     amended: false,
     warnings: |_, _| Vec::new(),
 };
@@ -199,9 +202,8 @@ impl Kind {
         }))
     }
 
-    /// The error that `fieldValidation=Strict` makes of a body with unknown or duplicate fields.
-    pub fn strict_error(&self, checked: &Checked) -> Option<DecodeError> {
-        let findings = checked.findings();
+    /// The error that `fieldValidation=Strict` makes of what was found in a body: unknown and duplicate fields.
+    pub fn strict_error(&self, findings: &[String]) -> Option<DecodeError> {
         (!findings.is_empty()).then(|| self.refused(format!("strict decoding error: {}", findings.join(", "))))
     }
 

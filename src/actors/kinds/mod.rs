@@ -31,6 +31,7 @@ pub mod metrics;
 mod networking;
 mod node;
 mod outside;
+mod owner_references;
 mod policy;
 mod prepare;
 mod rbac;
@@ -52,7 +53,9 @@ mod tests;
 
 pub use self::core::component_status;
 pub use self::core::pod_update::{merge_ephemeral_containers, merge_resize, validate_ephemeral_containers, validate_resize};
+pub use self::core::qos_class;
 pub use self::core::service_addresses::{AllocationError, NODE_PORTS, ServiceAddresses};
+pub use self::tracking::schema_of;
 pub use actor::{KindActor, KindMessage};
 pub use admission::{Admission, Asked, Attributes, Operation, Unrestricted, Writer};
 pub use allocation::Allocator;

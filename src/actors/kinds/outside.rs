@@ -2,6 +2,7 @@
 //! in another form than the request's. Everything is in the request's version until the store needs it otherwise.
 use super::actor::attributes;
 use super::cluster::{EDIT_TRIES, redecoded};
+use super::owner_references::{Found, deduplicate};
 use super::tracking::Act;
 use super::{
     Edit, EditBody, Forms, Kind, Kinds, Operation, Part, Patch, Served, View, WriteOp, Writer, Written, prepare_create, prepare_update,
@@ -140,6 +141,7 @@ impl Kinds {
                 kind.default(&mut body);
             }
         }
+        warnings.extend(deduplicate(&mut body, Found::AfterMutation));
         let owner = self.view_owner(served)?;
         let mut decided = Decided::next_state(kind, owner.as_deref(), part, held, &old, body)?;
         if !matches!(part, Part::Main | Part::Status) {

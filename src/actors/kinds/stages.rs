@@ -5,7 +5,7 @@ use super::{Edit, EditBody, FieldValidation, Forms, Kind, Part, Patch, Writer, s
 use crate::protocol::codec;
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::patch::{self, PatchError};
-use crate::protocol::status::ApiError;
+use crate::protocol::status::{ApiError, FieldError};
 use crate::storage::{Amendment, Draft};
 use serde_json::Value;
 use std::sync::Arc;
@@ -62,9 +62,15 @@ fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: Fiel
     };
     let checked = checked.map_err(|e| decode_error(&e))?;
     if validation == FieldValidation::Strict
-        && let Some(error) = kind.strict_error(&checked)
+        && let findings = checked.findings()
+        && !findings.is_empty()
     {
-        return Err(decode_error(&error));
+        let value = match patch {
+            Patch::Strategic(patch) => patch::printed(patch),
+            _ => patched.to_string(),
+        };
+        let why = format!("strict decoding error: {}", findings.join(", "));
+        return Err(ApiError::invalid("", "", "", &[FieldError::invalid("patch", value, why)]));
     }
     let warnings = if validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
     Ok((checked.value, warnings))

@@ -19,7 +19,7 @@ static ALL_BUT_STATUS: Reset = Reset::AllBut(&["status"]);
 static SPECIFICATION: LazyLock<Reset> = LazyLock::new(|| Reset::fields(&[&["spec"]]));
 
 /// The schema that a kind's objects are tracked by.
-pub(super) fn schema_of(kind: &Kind) -> Schema {
+pub fn schema_of(kind: &Kind) -> Schema {
     if let Some(schema) = kind.custom_schema() {
         return schema.clone();
     }
@@ -113,7 +113,7 @@ impl Act<'_> {
             return Err(apply::undeclared(intent.config, &checked.unknown).to_api_error());
         }
         if intent.validation == FieldValidation::Strict
-            && let Some(error) = kind.strict_error(&checked)
+            && let Some(error) = kind.strict_error(&checked.findings())
         {
             return Err(decode_error(&error));
         }

@@ -1,7 +1,7 @@
 //! What a pod takes of a node, whether it waits or runs there.
 use super::terms::{PodTerms, items};
 use super::volumes::PodVolumes;
-use crate::protocol::light::{Light, PodLight, pod_request, quantity_in};
+use crate::protocol::light::{Light, PodLight, pod_demand};
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use serde_json::Value;
@@ -133,42 +133,18 @@ impl Demand {
         let requests = containers().chain([spec]).flat_map(|c| c["resources"]["requests"].as_object().into_iter().flatten());
         let overhead = spec["overhead"].as_object().into_iter().flatten();
         let names: BTreeSet<&str> = requests.chain(overhead).map(|(n, _)| &**n).filter(|n| !matches!(*n, "cpu" | "memory")).collect();
-        let others = names.into_iter().map(|name| (name.into(), pod_request(pod, name))).filter(|(_, n)| *n > 0).collect();
+        let others = names.into_iter().map(|name| (name.into(), pod_demand(pod, name, 0))).filter(|(_, n)| *n > 0).collect();
         let sidecars = items(&spec["initContainers"]).filter(|c| c["restartPolicy"] == "Always");
         let ports = items(&spec["containers"]).chain(sidecars).flat_map(|c| items(&c["ports"]));
         Demand {
             cpu_milli: light.cpu_milli,
             memory: light.memory,
-            scored_cpu: scored(spec, "cpu", SCORED_CPU),
-            scored_memory: scored(spec, "memory", SCORED_MEMORY),
+            scored_cpu: pod_demand(pod, "cpu", SCORED_CPU),
+            scored_memory: pod_demand(pod, "memory", SCORED_MEMORY),
             others,
             ports: ports.filter_map(host_port).collect(),
         }
     }
-}
-
-/// What the pod counts for in scores: each container at least with what is usual.
-fn scored(spec: &Value, resource: &str, usual: i64) -> i64 {
-    let of = |holder: &Value| match &holder["resources"]["requests"][resource] {
-        Value::Null => usual,
-        said => quantity_in(said, resource),
-    };
-    let overhead = quantity_in(&spec["overhead"][resource], resource);
-    if !spec["resources"]["requests"][resource].is_null() {
-        return of(spec).saturating_add(overhead);
-    }
-    let mut together: i64 = items(&spec["containers"]).map(of).fold(0, i64::saturating_add);
-    let (mut sidecars, mut greediest) = (0i64, 0i64);
-    for init in items(&spec["initContainers"]) {
-        if init["restartPolicy"] == "Always" {
-            sidecars = sidecars.saturating_add(of(init));
-            greediest = greediest.max(sidecars);
-        } else {
-            greediest = greediest.max(sidecars.saturating_add(of(init)));
-        }
-    }
-    together = together.saturating_add(sidecars).max(greediest);
-    together.saturating_add(overhead)
 }
 
 fn host_port(port: &Value) -> Option<HostPort> {

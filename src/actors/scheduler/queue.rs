@@ -1,4 +1,4 @@
-//! Pods that wait: the active by rank, those that rest after a failure, those that nothing can be done for until something
+//! Pods that wait: the active by rank, those that rest after a failure (taken early when no other is there), those that nothing can be done for until something
 //! happens that could help them, and those behind gates. Pure; time is an argument.
 use super::cluster::Cluster;
 use super::framework::Rank;
@@ -39,7 +39,11 @@ impl Pauses {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Active(Rank),
-    Backoff(Instant),
+    Backoff {
+        until: Instant,
+        /// Its place among those that may be taken before that; `None` after an error.
+        early: Option<(u64, Rank)>,
+    },
     Stuck {
         /// The places of the plugins that refused, as bits.
         rejected_by: u32,
@@ -89,6 +93,11 @@ pub struct Queue {
     by_number: HashMap<u64, ObjectKey>,
     active: BTreeMap<Rank, ObjectKey>,
     backoff: BTreeSet<(Instant, u64)>,
+    /// Those of `backoff` that may be taken before their rest is over when nobody else is there: by the second in which it is
+    /// over, then by rank.
+    early: BTreeMap<(u64, Rank), ObjectKey>,
+    /// What those seconds are counted from.
+    began: Option<Instant>,
     stuck: BTreeSet<(Instant, u64)>,
     gated: usize,
     arrivals: u64,
@@ -133,13 +142,20 @@ impl Queue {
     }
 
     /// The next pod to decide about. It stays known, and away, until [`refuse`](Self::refuse), [`retry`](Self::retry) or
-    /// [`remove`](Self::remove).
+    /// [`remove`](Self::remove). When none is active, one whose rest is not over yet, unless it rests because of an error.
     pub fn take(&mut self) -> Option<Taken> {
-        let (_, key) = self.active.pop_first()?;
+        let (key, early) = match self.active.pop_first() {
+            Some((_, key)) => (key, false),
+            None => (self.early.first_key_value()?.1.clone(), true),
+        };
         let waiting = self.pods.get_mut(&key)?;
-        waiting.place = Place::Away;
+        let (before, number) = (std::mem::replace(&mut waiting.place, Place::Away), waiting.number);
         waiting.attempts += 1;
-        Some(Taken { pod: waiting.pod.clone(), profile: waiting.profile, attempts: waiting.attempts, since: waiting.since })
+        let taken = Taken { pod: waiting.pod.clone(), profile: waiting.profile, attempts: waiting.attempts, since: waiting.since };
+        if early {
+            self.leave(before, number);
+        }
+        Some(taken)
     }
 
     /// No node would do: the pod waits for something that could change that.
@@ -152,11 +168,11 @@ impl Queue {
         self.stuck.insert((gives_up, waiting.number));
     }
 
-    /// The bind failed: another try after a pause.
+    /// Something went wrong, the bind for instance: another try after a pause.
     pub fn retry(&mut self, key: &ObjectKey, uid: &str, now: Instant) {
         let Some(waiting) = self.pods.get(key).filter(|w| *w.pod.uid == *uid && w.place == Place::Away) else { return };
         let until = now + self.pauses.after(waiting.attempts);
-        self.rest(key, until);
+        self.rest(key, until, None);
     }
 
     /// Things happened: stuck pods that they may help are tried again, after what is left of their pause.
@@ -177,7 +193,13 @@ impl Queue {
         let stuck = self.stuck.iter().filter_map(|(_, number)| self.by_number.get(number));
         let awake: Vec<(ObjectKey, Instant)> = stuck.filter_map(|key| Some((key.clone(), helped(self.pods.get(key)?)?))).collect();
         for (key, until) in awake {
-            if until <= now { self.activate(&key, profiles) } else { self.rest(&key, until) }
+            if until <= now {
+                self.activate(&key, profiles);
+            } else {
+                let second = until.saturating_duration_since(*self.began.get_or_insert(now)).as_secs();
+                let rank = self.pods.get(&key).map(|waiting| rank_of(waiting, profiles));
+                self.rest(&key, until, rank.map(|rank| (second, rank)));
+            }
         }
     }
 
@@ -217,7 +239,7 @@ impl Queue {
 
     /// Whether a pod is ready to be decided about.
     pub fn has_work(&self) -> bool {
-        !self.active.is_empty()
+        !self.active.is_empty() || !self.early.is_empty()
     }
 
     pub fn depths(&self) -> Depths {
@@ -226,26 +248,35 @@ impl Queue {
 
     fn activate(&mut self, key: &ObjectKey, profiles: &[Profile]) {
         let Some(waiting) = self.pods.get_mut(key) else { return };
-        let rank = profiles.get(waiting.profile).map_or((0, waiting.number), |p| p.rank(&waiting.pod, waiting.number));
+        let rank = rank_of(waiting, profiles);
         let (before, number) = (std::mem::replace(&mut waiting.place, Place::Active(rank)), waiting.number);
         self.leave(before, number);
         self.active.insert(rank, key.clone());
     }
 
-    fn rest(&mut self, key: &ObjectKey, until: Instant) {
+    fn rest(&mut self, key: &ObjectKey, until: Instant, early: Option<(u64, Rank)>) {
         let Some(waiting) = self.pods.get_mut(key) else { return };
-        let (before, number) = (std::mem::replace(&mut waiting.place, Place::Backoff(until)), waiting.number);
+        let (before, number) = (std::mem::replace(&mut waiting.place, Place::Backoff { until, early }), waiting.number);
         self.leave(before, number);
         self.backoff.insert((until, number));
+        self.early.extend(early.map(|at| (at, key.clone())));
     }
 
     fn leave(&mut self, place: Place, number: u64) {
         match place {
             Place::Active(rank) => drop(self.active.remove(&rank)),
-            Place::Backoff(until) => drop(self.backoff.remove(&(until, number))),
+            Place::Backoff { until, early } => {
+                self.backoff.remove(&(until, number));
+                early.and_then(|at| self.early.remove(&at));
+            }
             Place::Stuck { gives_up, .. } => drop(self.stuck.remove(&(gives_up, number))),
             Place::Gated => self.gated = self.gated.saturating_sub(1),
             Place::Away => {}
         }
     }
+}
+
+/// When the pod is decided about.
+fn rank_of(waiting: &Waiting, profiles: &[Profile]) -> Rank {
+    profiles.get(waiting.profile).map_or((0, waiting.number), |p| p.rank(&waiting.pod, waiting.number))
 }

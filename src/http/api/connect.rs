@@ -16,7 +16,7 @@ impl Gateway {
         let served = self.find(target)?;
         // A proxied name may say a scheme and a port; admission hears the name as the client wrote it.
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let writer = Writer { user: user.clone(), manager: "".into(), dry_run: false };
+        let writer = Writer { user: user.clone(), manager: "".into(), dry_run: false, options: Arc::default() };
         self.kinds.connect(&served, &key, &target.subresource, options, &writer).await
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that is not an object: discovery, OpenAPI, version, health, metrics.
 use super::gateway::{Answer, ApiRequest};
-use super::reviews::VIRTUAL;
+use super::reviews::reviews;
 use super::unstored::unstored_resources;
 use crate::actors::aggregation::Aggregation;
 use crate::actors::kinds::Kinds;
@@ -72,7 +72,7 @@ impl Documents {
             return surface;
         }
         let stored = self.kinds.iter().map(|served| served.kind.resource.clone());
-        let resources: Vec<Resource> = stored.chain(unstored_resources()).chain(VIRTUAL.iter().cloned()).collect();
+        let resources: Vec<Resource> = stored.chain(unstored_resources()).chain(reviews()).collect();
         let definitions = self.kinds.by_shelf(SHELF).map(|served| served.shelf.snapshot());
         let custom = definitions.iter().flat_map(|s| s.iter()).flat_map(|entry| models_of(&entry.parse())).collect();
         // Versions that Kubernetes has removed have no schema to publish.

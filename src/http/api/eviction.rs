@@ -1,8 +1,9 @@
 //! `pods/eviction`: a deletion that asks the pod's disruption budget first.
+use super::bodies::json_body;
 use super::gateway::{Answer, Call, Gateway};
 use super::options::delete_options;
 use super::render;
-use super::write::{json_body, writer};
+use super::write::writer;
 use crate::actors::kinds::{DeleteOptions, Edit, EditBody, Part, Patch, Served};
 use crate::protocol::codec::kinds::EVICTION;
 use crate::protocol::light::Light;
@@ -27,22 +28,22 @@ impl Gateway {
         if given != target.name {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
-        let options = match &body["deleteOptions"] {
-            Value::Null => Default::default(),
-            options => options.to_string(),
-        };
-        let (options, dry_run) = delete_options(options.as_bytes(), query)?;
         let mut writer = writer(call, "CreateOptions")?;
-        writer.dry_run |= dry_run;
+        writer.dry_run |= !body["deleteOptions"]["dryRun"].is_null() && delete_options(said(&body).as_bytes(), query)?.1;
         let entry = self.entry(served, target)?;
+        // Others hear of the eviction; that the pod goes is only what follows from it.
+        let (body, warnings) = self.kinds.judge_created(&served.kind, &entry.key, "eviction", body, &writer).await?;
+        let (options, ..) = delete_options(said(&body).as_bytes(), query)?;
         let pod = entry.parse();
         let options = if needs_budget(&entry, &pod) { self.permitted(&entry, &pod, options, writer.dry_run).await? } else { options };
         if !writer.dry_run && matches!(&entry.light, Light::Pod(light) if !light.phase.finished()) {
             self.mark_evicted(served, &entry).await?;
         }
-        self.kinds.delete_as(served, entry.key.clone(), options, &writer).await?;
+        self.kinds.delete_unasked(served, entry.key.clone(), options, &writer).await?;
         let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
-        render::document(201, &status, &request.accept)
+        let mut answer = render::document(201, &status, &request.accept)?;
+        answer.warnings = warnings;
+        Ok(answer)
     }
 
     /// Writes into the pod why it goes: who counts its failures may leave this one out.
@@ -91,6 +92,14 @@ impl Gateway {
             }
         }
         Err(too_many("couldn't update PodDisruptionBudget due to conflicts", Vec::new()))
+    }
+}
+
+/// The deletion's options in an eviction, as text; empty for none.
+fn said(eviction: &Value) -> String {
+    match &eviction["deleteOptions"] {
+        Value::Null => String::new(),
+        options => options.to_string(),
     }
 }
 

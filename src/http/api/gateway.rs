@@ -109,8 +109,8 @@ impl Gateway {
         let verb = verb_of(&request.method, &target, query)?;
         // Rights come first: whether something exists is nothing for strangers.
         self.access.deciding(|| self.access.authorize(user, &Action::resource(verb, &target, query))).await?;
-        if let Some(answer) = self.access.deciding(|| self.review(user, request, query, &target, verb)).await? {
-            return Ok(Reply::Whole(answer));
+        if let Some(review) = self.asked_review(request, query, &target, verb)? {
+            return self.review(user, request, query, &target, review).await.map(Reply::Whole);
         }
         if let Some(answer) = self.unstored(user, request, query, &target, verb).await? {
             return Ok(Reply::Whole(answer));

@@ -1,6 +1,8 @@
 //! The Kubernetes API, apart from any transport: a request goes in, an answer comes out. The HTTPS server and the mesh
 //! both stand in front of this one gateway.
+mod bodies;
 mod connect;
+mod deadline;
 mod documents;
 mod eviction;
 mod gateway;
@@ -12,6 +14,7 @@ mod outflow;
 mod path;
 mod read;
 mod render;
+mod response;
 mod reviews;
 mod server;
 mod unstored;

@@ -2,9 +2,10 @@
 use super::path::decode;
 use crate::actors::kinds::{DeleteOptions, FieldValidation, Propagation};
 use crate::protocol::status::{ApiError, FieldError, FieldErrorKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The query of a request. Later values of the same key are ignored, as upstream does.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +66,21 @@ impl Query {
         dry_run(&values, options)
     }
 
+    /// What a writing request says in its query, as `CreateOptions` and its like spell it.
+    pub fn write_options(&self) -> Arc<Value> {
+        let mut options = Map::new();
+        let dry_run = self.all("dryRun");
+        if !dry_run.is_empty() {
+            options.insert("dryRun".into(), dry_run.into());
+        }
+        for key in ["fieldManager", "fieldValidation"] {
+            if !self.get(key).is_empty() {
+                options.insert(key.into(), self.get(key).into());
+            }
+        }
+        Arc::new(if options.is_empty() { Value::Null } else { Value::Object(options) })
+    }
+
     /// What to do about unknown and duplicate fields.
     pub fn field_validation(&self, options: &str) -> Result<FieldValidation, ApiError> {
         match self.get("fieldValidation") {
@@ -109,27 +125,35 @@ fn dry_run(values: &[&str], options: &str) -> Result<bool, ApiError> {
 }
 
 /// `DeleteOptions` as they come in a body. Fields that matter here only; a value of the wrong type is an error, never ignored.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct DeleteBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
     grace_period_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     preconditions: Option<Preconditions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     orphan_dependents: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     propagation_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<Vec<String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Preconditions {
+    #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     resource_version: Option<String>,
 }
 
-/// What a deletion is asked to do, and whether it is only asked what it would do. The options are the body's; the query
-/// counts where there is no body, as upstream has it.
-pub fn delete_options(body: &[u8], query: &Query) -> Result<(DeleteOptions, bool), ApiError> {
+/// What a deletion is asked to do, whether it is only asked what it would do, and the options as they were said. They are the body's;
+/// the query counts where there is no body, as upstream has it.
+pub fn delete_options(body: &[u8], query: &Query) -> Result<(DeleteOptions, bool, Arc<Value>), ApiError> {
     let given = if body.is_empty() { from_query(query)? } else { from_body(body)? };
+    let said = Arc::new(serde_json::to_value(&given).map_err(ApiError::internal)?);
     let dry_run_values: Vec<&str> = given.dry_run.iter().flatten().map(String::as_str).collect();
     let dry_run = dry_run(&dry_run_values, "DeleteOptions")?;
     let policy = given.propagation_policy.filter(|p| !p.is_empty());
@@ -155,7 +179,7 @@ pub fn delete_options(body: &[u8], query: &Query) -> Result<(DeleteOptions, bool
         grace_seconds: given.grace_period_seconds.map(|s| if s < 0 { 1 } else { s }),
         propagation,
     };
-    Ok((options, dry_run))
+    Ok((options, dry_run, said))
 }
 
 fn from_body(body: &[u8]) -> Result<DeleteBody, ApiError> {

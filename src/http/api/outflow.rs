@@ -1,4 +1,4 @@
-//! A watch on its way to the client, and the bound for clients that never read: their connection is ended.
+//! A watch or a large body on its way to the client, and the bound for clients that never read: their connection is ended.
 //!
 //! A client that is merely slow is cut off by the bound on its queue, and told so. But one that reads nothing is not told
 //! anything: its answer stands still, over HTTP/1 with the connection, over HTTP/2 with its own window alone. Both show in the
@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,17 @@ pub fn watching(
             () = stop.cancelled() => None,
             chunk = stream.next() => chunk.map(|c| (Ok(c), (stream, stop, record))),
         }
+    })
+}
+
+/// How much of a large body is handed over at a time.
+const PIECE: usize = 64 * 1024;
+
+/// A large body in pieces, with the seat of its request.
+pub fn pieces(body: Bytes, seat: Option<OwnedSemaphorePermit>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> + 'static {
+    futures_util::stream::unfold((body, seat), |(mut body, seat)| async move {
+        let piece = body.split_to(body.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok(piece), (body, seat)))
     })
 }
 
@@ -57,7 +69,7 @@ async fn guard(handed: Rc<Cell<Option<Instant>>>, cutoff: Cutoff, limit: Duratio
     loop {
         let since = handed.get();
         if since.is_some_and(|at| at.elapsed() >= limit) {
-            tracing::info!("the client of a watch reads nothing; its connection is closed");
+            tracing::info!("a client reads nothing of its answer; its connection is closed");
             return cutoff.cut();
         }
         sleep_until(since.unwrap_or_else(Instant::now) + limit).await;
@@ -85,6 +97,20 @@ mod tests {
     use super::*;
     use futures_util::StreamExt;
     use futures_util::stream::{pending, repeat};
+
+    #[actix_web::test]
+    async fn a_large_body_keeps_its_seat_to_the_end() {
+        let seats = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+        let seat = seats.clone().try_acquire_owned().expect("a seat");
+        let mut body = Box::pin(pieces(Bytes::from(vec![7; 2 * PIECE + 1]), Some(seat)));
+        let mut sizes = Vec::new();
+        while let Some(piece) = body.next().await {
+            sizes.push(piece.expect("a piece").len());
+            assert_eq!(seats.available_permits(), 0);
+        }
+        drop(body);
+        assert_eq!((sizes, seats.available_permits()), (vec![PIECE, PIECE, 1], 1));
+    }
 
     #[actix_web::test]
     async fn who_takes_nothing_is_cut_off_and_who_waits_is_not() {

@@ -1,27 +1,25 @@
 //! The HTTPS front of the gateway: actix in, actix out.
-use super::gateway::{Answer, ApiRequest, Gateway, Reply};
+use super::gateway::{ApiRequest, Gateway, Reply};
 use super::options::Query;
-use super::outflow::{Outflow, STALL_LIMIT, watching};
 use super::path::{RequestPath, Target, parse_path};
-use super::watch::WatchStream;
-use super::{MAX_BODY, gateway, render};
+use super::response::{error_response, watch_response, whole};
+use super::{MAX_BODY, deadline, gateway};
 use crate::actors::admission::notes::noting;
-use crate::http::audit::{Audit, Record, Request};
+use crate::http::audit::{Audit, Record, Request, fresh_id};
 use crate::http::auth::{Action, User, impersonated};
 use crate::http::dashboard::Dashboard;
 use crate::http::listener::{Cutoff, PeerInfo};
 use crate::http::overload::Overload;
 use crate::http::pods::PodStreams;
 use crate::http::proxy::{Aggregator, Proxy};
-use crate::protocol::protobuf;
 use crate::protocol::status::ApiError;
-use crate::protocol::table::Encoding;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What every worker shares.
@@ -55,7 +53,8 @@ pub fn app(
 async fn serve(request: HttpRequest, payload: web::Payload, state: web::Data<ServerState>) -> HttpResponse {
     let mut record = None;
     let accept = header_text(request.headers(), header::ACCEPT);
-    match answer(request, payload, state.into_inner(), &mut record).await {
+    let id = audit_id(&request);
+    let mut response = match answer(request, payload, state.into_inner(), &id, &mut record).await {
         Ok(response) => response,
         Err(error) => {
             if let Some(record) = record {
@@ -63,17 +62,39 @@ async fn serve(request: HttpRequest, payload: web::Payload, state: web::Data<Ser
             }
             error_response(&error, &accept)
         }
-    }
+    };
+    response.headers_mut().insert(AUDIT_ID, id);
+    response
+}
+
+/// Names a request in the audit log and in its answer.
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+/// The id that the client has given its request, or a new one.
+fn audit_id(request: &HttpRequest) -> HeaderValue {
+    let given = request.headers().get(AUDIT_ID).filter(|id| !id.is_empty()).cloned();
+    given.or_else(|| HeaderValue::from_str(&fresh_id()).ok()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 async fn answer(
     request: HttpRequest,
     payload: web::Payload,
     state: Arc<ServerState>,
+    id: &HeaderValue,
     record: &mut Option<Record>,
 ) -> Result<HttpResponse, ApiError> {
     let access = state.gateway.access.clone();
-    let real = access.deciding(|| recognised(&request, &state)).await?;
+    let real = match access.deciding(|| recognised(&request, &state)).await {
+        Ok(user) => user,
+        Err(error) => {
+            if let Some(audit) = &state.audit
+                && let Some(record) = audit.begin(&User::default(), audited(&request, &parse_path(request.path())?, id)?)
+            {
+                record.unauthenticated(&error.to_status());
+            }
+            return Err(error);
+        }
+    };
     let impersonate = || impersonated(&access.authorizer, real.clone(), request.headers());
     if Dashboard::owns(request.path()) {
         let user = access.deciding(impersonate).await?;
@@ -81,15 +102,21 @@ async fn answer(
     }
     let path = parse_path(request.path())?;
     if let Some(audit) = &state.audit {
-        *record = audit.begin(&real, audited(&request, &path)?);
+        *record = audit.begin(&real, audited(&request, &path, id)?);
     }
     let user = access.deciding(impersonate).await?;
     if let Some(record) = record.as_mut().filter(|_| !Arc::ptr_eq(&user, &real)) {
         record.impersonating(&user);
     }
     if let Some(route) = state.aggregator.route(request.path()) {
-        access.deciding(|| authorize(&state, &user, &request, &path)).await?;
-        let response = state.aggregator.serve(&request, payload, &user, &route).await;
+        let limit = deadline::of(&request, &path)?;
+        noted(record, access.deciding(|| authorize(&state, &user, &request, &path))).await?;
+        // As for what is answered here: the seat is given back when the answer begins.
+        let passing = async {
+            let _seat = state.overload.seat(&user, target_of(&path)).await?;
+            Ok(state.aggregator.serve(&request, payload, &user, &route).await)
+        };
+        let response = within(limit, passing).await?;
         if let Some(record) = record {
             record.started(response.status().as_u16());
         }
@@ -115,17 +142,13 @@ async fn connected(
     let access = &state.gateway.access;
     let query = Query::parse(request.query_string())?;
     let verb = gateway::verb_of(request.method().as_str(), target, &query)?;
-    access.deciding(|| access.authorize(user, &Action::resource(verb, target, &query))).await?;
+    noted(record, access.deciding(|| access.authorize(user, &Action::resource(verb, target, &query)))).await?;
     if verb == "get" && matches!(target.subresource.as_str(), "exec" | "attach" | "portforward") {
         // A websocket begins with a GET; what it does is no reading.
-        access.deciding(|| access.authorize(user, &Action::resource("create", target, &query))).await?;
+        noted(record, access.deciding(|| access.authorize(user, &Action::resource("create", target, &query)))).await?;
     }
     let behind = Proxy::behind(request.path());
-    let (admitted, notes) = noting(state.gateway.admit_connection(user, target, &query, behind)).await;
-    if let Some(record) = record {
-        notes.iter().for_each(|(key, value)| record.annotate(key, value));
-    }
-    admitted?;
+    noted(record, state.gateway.admit_connection(user, target, &query, behind)).await?;
     let response = match Proxy::owns(target) {
         true => state.proxy.serve(request, payload, target).await?,
         false => state.pods.serve(request, payload, &query, target, &state.stop).await?,
@@ -145,31 +168,25 @@ async fn served(
     path: RequestPath,
     record: &mut Option<Record>,
 ) -> Result<HttpResponse, ApiError> {
-    let target = match &path {
-        RequestPath::Resource(target) => Some(target),
-        RequestPath::Other => None,
-    };
-    // Held until the answer is there: a watch gives its seat back once it has begun.
-    let _seat = state.overload.seat(user, target).await?;
-    let api_request = read_request(request, payload).await?;
-    if let Some(record) = record {
-        record.request(&api_request.body);
-    }
     let cutoff = request.conn_data::<Cutoff>();
-    let handled = match record {
-        None => state.gateway.handle_at(user, api_request, path).await,
-        Some(record) => {
-            let (handled, notes) = noting(state.gateway.handle_at(user, api_request, path)).await;
-            notes.iter().for_each(|(key, value)| record.annotate(key, value));
-            handled
+    let limit = deadline::of(request, &path)?;
+    let handling = async {
+        // Held until the answer is out: a watch gives its seat back once it has begun.
+        let seat = state.overload.seat(user, target_of(&path)).await?;
+        let api_request = read_request(request, payload).await?;
+        if let Some(record) = record {
+            record.request(&api_request.body);
         }
+        let reply = noted(record, state.gateway.handle_at(user, api_request, path)).await?;
+        Ok((reply, seat))
     };
-    match handled? {
+    let (reply, seat) = within(limit, handling).await?;
+    match reply {
         Reply::Whole(answer) => {
             if let Some(record) = record.take() {
                 record.complete(answer.code, &answer.body);
             }
-            Ok(whole(answer))
+            Ok(whole(answer, seat, cutoff))
         }
         Reply::Watch(stream) => {
             let mut record = record.take();
@@ -179,6 +196,28 @@ async fn served(
             Ok(watch_response(*stream, state.stop.clone(), record, cutoff))
         }
     }
+}
+
+fn target_of(path: &RequestPath) -> Option<&Target> {
+    match path {
+        RequestPath::Resource(target) => Some(target),
+        RequestPath::Other => None,
+    }
+}
+
+/// What is done for a request, with what is noted meanwhile in its record.
+async fn noted<T>(record: &mut Option<Record>, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    let Some(record) = record else { return work.await };
+    let (done, notes) = noting(work).await;
+    notes.iter().for_each(|(key, value)| record.annotate(key, value));
+    done
+}
+
+/// What is done within a request's deadline, if it has one.
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    let Some(limit) = limit else { return work.await };
+    let late = || ApiError::timeout("Timeout: request did not complete within the allotted timeout");
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The rights to what somebody else answers.
@@ -195,7 +234,7 @@ fn authorize(state: &ServerState, user: &User, request: &HttpRequest, path: &Req
 }
 
 /// The request as the audit log sees it.
-fn audited(request: &HttpRequest, path: &RequestPath) -> Result<Request, ApiError> {
+fn audited(request: &HttpRequest, path: &RequestPath, id: &HeaderValue) -> Result<Request, ApiError> {
     let method = request.method().as_str();
     let (verb, target) = match path {
         RequestPath::Resource(target) => {
@@ -204,6 +243,7 @@ fn audited(request: &HttpRequest, path: &RequestPath) -> Result<Request, ApiErro
         RequestPath::Other => (method.to_ascii_lowercase(), None),
     };
     Ok(Request {
+        id: id.to_str().unwrap_or_default().into(),
         verb,
         uri: request.uri().to_string(),
         user_agent: header_text(request.headers(), header::USER_AGENT),
@@ -263,99 +303,4 @@ async fn read_body(mut payload: web::Payload) -> Result<Bytes, ApiError> {
         body.extend_from_slice(&chunk);
     }
     Ok(if body.is_empty() { first } else { body.freeze() })
-}
-
-/// What every answer says about caching.
-const NOT_CACHED: HeaderValue = HeaderValue::from_static("no-cache, private");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-fn whole(answer: Answer) -> HttpResponse {
-    let mut response = builder(answer.code);
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
-    response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
-    if !answer.etag.is_empty() {
-        response.insert_header((header::ETAG, answer.etag));
-        response.insert_header((header::VARY, "Accept"));
-    }
-    if answer.gzip {
-        response.insert_header((header::CONTENT_ENCODING, "gzip"));
-    }
-    for value in warning_headers(&answer.warnings) {
-        response.append_header((header::WARNING, value));
-    }
-    response.body(answer.body)
-}
-
-/// Upstream's bounds: when all warnings together pass the first, each is cut to the second, and the rest is left out.
-const ALL_WARNINGS: usize = 4 * 1024;
-const ONE_WARNING: usize = 256;
-
-/// `299 - "unknown field \"spec.foo\""`, within bounds that clients' header limits allow.
-fn warning_headers(warnings: &[String]) -> Vec<HeaderValue> {
-    let cut = warnings.iter().map(String::len).sum::<usize>() > ALL_WARNINGS;
-    let mut left = ALL_WARNINGS;
-    let mut values = Vec::new();
-    for warning in warnings {
-        let text = quoted(if cut { warning.get(..warning.floor_char_boundary(ONE_WARNING)).unwrap_or_default() } else { warning });
-        if cut && text.len() > left {
-            break;
-        }
-        left = left.saturating_sub(text.len());
-        values.extend(HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes()));
-    }
-    values
-}
-
-/// The inside of a quoted string in a header; what a header cannot hold becomes a space.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn watch_response(stream: WatchStream, stop: CancellationToken, record: Option<Record>, cutoff: Option<&Cutoff>) -> HttpResponse {
-    let content_type = HeaderValue::from_static(stream.content_type());
-    let warnings = warning_headers(&stream.warnings);
-    let chunks = watching(stream, stop, record);
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::CONTENT_TYPE, content_type)).insert_header((header::CACHE_CONTROL, NOT_CACHED));
-    for value in warnings {
-        response.append_header((header::WARNING, value));
-    }
-    match cutoff {
-        Some(cutoff) => response.streaming(Outflow::new(chunks, cutoff.clone(), STALL_LIMIT)),
-        None => response.streaming(chunks),
-    }
-}
-
-/// An error as a `Status` body; protobuf for clients that take nothing else.
-pub fn error_response(error: &ApiError, accept: &str) -> HttpResponse {
-    let mut response = builder(error.code);
-    // Clients ask again by themselves, before anybody hears of it, when they are told after how long: right under load, wrong where
-    // somebody has decided, as a disruption budget does.
-    let pause = match &error.details {
-        Some(details) => details.retry_after_seconds,
-        None => u32::from(error.code == 429),
-    };
-    if pause > 0 {
-        response.insert_header((header::RETRY_AFTER, pause.to_string()));
-    }
-    response.insert_header((header::CACHE_CONTROL, NOT_CACHED));
-    let status = error.to_status();
-    if render::media(accept).is_ok_and(|media| media.encoding == Encoding::Protobuf)
-        && let Ok(bytes) = protobuf::from_json(&status)
-    {
-        return response.insert_header((header::CONTENT_TYPE, protobuf::MEDIA_TYPE)).body(bytes);
-    }
-    response.insert_header((header::CONTENT_TYPE, JSON)).body(status.to_string())
-}
-
-fn builder(code: u16) -> HttpResponseBuilder {
-    HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
 }

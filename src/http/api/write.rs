@@ -1,4 +1,5 @@
 //! The verbs that change something: bodies are parsed here, on the HTTP thread, and sent to the kind's actor.
+use super::bodies::{GivenPatch, decoded, json_body, options_body, patch_of, refused_twice, typed_body};
 use super::gateway::{Answer, ApiRequest, Call, Gateway};
 use super::late;
 use super::list::Selection;
@@ -6,13 +7,10 @@ use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
 use super::view::{shown, shown_one};
-use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Patch, Served, Writer, Written, scale_of};
+use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
-use crate::protocol::codec::{self, Checked};
 use crate::protocol::meta::ObjectKey;
-use crate::protocol::protobuf;
 use crate::protocol::status::{ApiError, FieldError};
-use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -28,7 +26,7 @@ impl Gateway {
         }
         let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
-        let (value, warnings) = decoded(served, &json_body(request)?, validation)?;
+        let (value, warnings) = decoded(served, typed_body(request)?, validation)?;
         let written = self.create_in(served, value, &target.namespace, &writer).await?;
         answer(call, written, warnings)
     }
@@ -49,13 +47,13 @@ impl Gateway {
         let part = part_of(target)?;
         let writer = writer(call, "UpdateOptions")?;
         let validation = query.field_validation("UpdateOptions")?;
-        let body = json_body(request)?;
         let (value, warnings) = match part {
-            Part::Scale => (SCALE.check(&body).map_err(|e| ApiError::bad_request(e.to_string()))?.value, Vec::new()),
-            _ => decoded(served, &body, validation)?,
+            Part::Scale => (SCALE.check(&json_body(request)?).map_err(|e| ApiError::bad_request(e.to_string()))?.value, Vec::new()),
+            _ => decoded(served, typed_body(request)?, validation)?,
         };
         check_name(&value, target)?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
+        check_version(served, part, &key, &value)?;
         let edit = Edit { key, part, body: EditBody::Update(Box::new(value)) };
         let written = self.edit_in(served, edit, &writer).await?;
         part_answer(call, part, written, warnings)
@@ -64,23 +62,29 @@ impl Gateway {
     pub(super) async fn patch(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         let Call { served, query, target, .. } = *call;
         let part = part_of(target)?;
-        let patch = patch_of(call)?;
+        let GivenPatch { patch, twice } = patch_of(call)?;
         let validation = query.field_validation("PatchOptions")?;
         let writer = writer(call, "PatchOptions")?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let edit = Edit { key, part, body: EditBody::Patch { patch, validation } };
-        let written = self.edit_in(served, edit, &writer).await?;
-        part_answer(call, part, written, Vec::new())
+        let edit = |validation| Edit { key: key.clone(), part, body: EditBody::Patch { patch: patch.clone(), validation } };
+        if !twice.is_empty() && validation == FieldValidation::Strict {
+            // Whatever else is wrong comes first.
+            let writer = Writer { dry_run: true, ..writer };
+            let wanted = self.edit_in(served, edit(FieldValidation::Warn), &writer).await?;
+            return Err(refused_twice(&patch, &twice, &wanted));
+        }
+        let written = self.edit_in(served, edit(validation), &writer).await?;
+        part_answer(call, part, written, if validation == FieldValidation::Warn { twice } else { Vec::new() })
     }
 
     pub(super) async fn delete(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         let Call { served, request, query, target, .. } = *call;
-        let (options, dry_run) = delete_options(&options_body(request)?, query)?;
+        let (options, dry_run, said) = delete_options(&options_body(request)?, query)?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let writer = Writer { dry_run, ..writer(call, "DeleteOptions")? };
+        let writer = Writer { dry_run, options: said, ..writer(call, "DeleteOptions")? };
         let written = self.kinds.delete_as(&*self.written_as(served)?, key, options, &writer).await?;
         let written = Written { entry: shown_one(&served.kind, &written.entry).await?, ..written };
-        if written.outcome == Outcome::Deleted && !RETURN_DELETED.contains(&served.kind.resource.kind) {
+        if written.outcome == Outcome::Deleted && !served.kind.resource.returns_deleted() {
             return deleted_status(served, &written, request);
         }
         answer(call, Written { outcome: Outcome::Updated, ..written }, Vec::new())
@@ -88,8 +92,8 @@ impl Gateway {
 
     pub(super) async fn delete_collection(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         let Call { served, request, query, target, .. } = *call;
-        let (options, dry_run) = delete_options(&options_body(request)?, query)?;
-        let writer = &Writer { dry_run, ..writer(call, "DeleteOptions")? };
+        let (options, dry_run, said) = delete_options(&options_body(request)?, query)?;
+        let writer = &Writer { dry_run, options: said, ..writer(call, "DeleteOptions")? };
         let selection = Selection::parse(&served.kind, &target.namespace, "", query)?;
         let written_as = &self.written_as(served)?;
         let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
@@ -134,57 +138,9 @@ pub(super) fn writer(call: &Call<'_>, options: &str) -> Result<Writer, ApiError>
         "" => agent.chars().filter(|c| !c.is_control()).take(MAX_MANAGER).collect::<String>().into(),
         given => given.into(),
     };
-    Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)? })
+    Ok(Writer { user: call.user.clone(), manager, dry_run: call.query.dry_run(options)?, options: call.query.write_options() })
 }
 
-/// The configuration of a server-side apply, with the options that it needs.
-fn apply_of(call: &Call<'_>) -> Result<Patch, ApiError> {
-    if call.query.get("fieldManager").is_empty() {
-        let error = FieldError::required("fieldManager", "is required for apply patch");
-        return Err(invalid_options("PatchOptions", &[error]));
-    }
-    let json = codec::yaml_to_json(&call.request.body).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
-    let config: Value = serde_json::from_slice(&json).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))?;
-    let name = config["metadata"]["name"].as_str().unwrap_or(&call.target.name);
-    if name != call.target.name {
-        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", call.target.name);
-        return Err(ApiError::bad_request(why));
-    }
-    let mut config = config;
-    if config.is_object() {
-        config["metadata"]["name"] = call.target.name.as_str().into();
-    }
-    Ok(Patch::Apply { config, force: call.query.flag("force") })
-}
-
-/// The patch in the body, by its content type.
-fn patch_of(call: &Call<'_>) -> Result<Patch, ApiError> {
-    let body = &call.request.body;
-    let parse = || -> Result<Value, ApiError> {
-        serde_json::from_slice(body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))
-    };
-    let media = media_type(&call.request.content_type);
-    match media.as_str() {
-        "application/json-patch+json" => Ok(Patch::Json(parse()?)),
-        "application/merge-patch+json" => Ok(Patch::Merge(parse()?)),
-        "application/strategic-merge-patch+json" if !call.served.kind.schema.is_empty() => Ok(Patch::Strategic(parse()?)),
-        "application/apply-patch+yaml" => apply_of(call),
-        _ => {
-            let strategic = if call.served.kind.schema.is_empty() { "" } else { STRATEGIC };
-            Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{PATCHES}{strategic}{APPLY}")))
-        }
-    }
-}
-
-/// What a 415 says, before the list of what would have been accepted.
-const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format - accepted media types include: ";
-const BODIES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
-const PATCHES: &str = "application/json-patch+json, application/merge-patch+json";
-const STRATEGIC: &str = ", application/strategic-merge-patch+json";
-const APPLY: &str = ", application/apply-patch+yaml";
-
-/// Kinds whose finished deletion is answered with the object; all others answer with a `Status`.
-const RETURN_DELETED: &[&str] = &["Pod", "Service", "ServiceAccount"];
 /// How many deletions of a collection are under way at the same time.
 const DELETIONS_AT_ONCE: usize = 64;
 
@@ -227,18 +183,20 @@ fn part_of(target: &Target) -> Result<Part, ApiError> {
     }
 }
 
-/// The typed body, pruned and canonical, with the warnings about what was not understood.
-fn decoded(served: &Served, body: &[u8], validation: FieldValidation) -> Result<(Value, Vec<String>), ApiError> {
-    let checked: Checked = served.decode(body)?;
-    let warnings = match validation {
-        FieldValidation::Strict => match served.strict(&checked) {
-            Some(error) => return Err(error),
-            None => Vec::new(),
-        },
-        FieldValidation::Warn => served.warnings(&checked),
-        FieldValidation::Ignore => Vec::new(),
-    };
-    Ok((checked.value, warnings))
+/// Objects of some kinds are only replaced by who says which state of them is meant.
+fn check_version(served: &Served, part: Part, key: &ObjectKey, value: &Value) -> Result<(), ApiError> {
+    let silent = value["metadata"]["resourceVersion"].as_str().is_none_or(|v| matches!(v, "" | "0"));
+    if served.kind.rules.unconditional
+        || !silent
+        || !matches!(part, Part::Main | Part::Status)
+        || served.shelf.snapshot().get(key).is_none()
+    {
+        return Ok(());
+    }
+    let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+    // Upstream names the resource here, where it names the kind otherwise.
+    let resource = &served.kind.resource;
+    Err(ApiError::invalid(resource.group, resource.plural, &key.name, &[error]))
 }
 
 /// The body must be about the object that the path names.
@@ -258,28 +216,4 @@ fn check_name(value: &Value, target: &Target) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The body as JSON: YAML is converted, anything else is refused.
-pub(super) fn json_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
-    match media_type(&request.content_type).as_str() {
-        "" | "application/json" | "*/*" => Ok(request.body.clone()),
-        "application/yaml" | "application/x-yaml" | "text/yaml" => {
-            codec::yaml_to_json(&request.body).map(Bytes::from).map_err(|e| ApiError::bad_request(e.to_string()))
-        }
-        protobuf::MEDIA_TYPE => {
-            let object = protobuf::to_json(&request.body).map_err(|e| ApiError::bad_request(e.to_string()))?;
-            Ok(object.to_string().into())
-        }
-        _ => Err(ApiError::unsupported_media_type(format!("{UNKNOWN_FORMAT}{BODIES}"))),
-    }
-}
-
-/// `DeleteOptions` as JSON; empty when there are none.
-fn options_body(request: &ApiRequest) -> Result<Bytes, ApiError> {
-    if request.body.is_empty() { Ok(Bytes::new()) } else { json_body(request) }
-}
-
-fn media_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -1,6 +1,7 @@
 //! One request's record, from its arrival to its end.
 use super::policy::{Decision, Level, Stage};
 use super::sink::Sinks;
+use crate::actors::admission::notes::DETAIL;
 use crate::http::api::Target;
 use crate::protocol::time;
 use crate::protocol::user::User;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 /// A request, as the audit log sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    /// Told to the client as well.
+    pub id: String,
     /// An API verb, or the method in lower case for what is no resource.
     pub verb: String,
     /// Path and query.
@@ -40,7 +43,7 @@ impl Record {
     pub(super) fn begin(user: &User, request: Request, decision: Decision, sinks: Arc<Sinks>) -> Record {
         let received = now();
         let mut event = json!({
-            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": decision.level, "auditID": fresh_id(),
+            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": decision.level, "auditID": request.id,
             "stage": Stage::RequestReceived, "requestURI": request.uri, "verb": request.verb, "user": user,
             "sourceIPs": [request.source], "requestReceivedTimestamp": received, "stageTimestamp": received,
         });
@@ -82,8 +85,21 @@ impl Record {
         self.event["impersonatedUser"] = json!(user);
     }
 
+    /// Nobody knows who asked; `status` is what they are told.
+    pub fn unauthenticated(mut self, status: &Value) {
+        self.done = true;
+        self.event["responseStatus"] = json!({ "metadata": {}, "status": "Failure", "message": status["message"], "code": status["code"] });
+        self.event["stageTimestamp"] = now().into();
+        self.write(Stage::ResponseStarted);
+    }
+
     /// Why the request was allowed or refused, and what else belongs to it.
     pub fn annotate(&mut self, key: &str, value: &str) {
+        let detail = key.strip_prefix(DETAIL);
+        if detail.is_some() && !self.wants_request() {
+            return;
+        }
+        let key = detail.unwrap_or(key);
         self.event["annotations"][key] = value.into();
     }
 
@@ -158,7 +174,8 @@ fn now() -> String {
     time::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-fn fresh_id() -> String {
+/// A random UUID.
+pub fn fresh_id() -> String {
     let mut bytes = [0u8; 16];
     // An id that is not random only makes two records harder to tell apart.
     let _ = getrandom::fill(&mut bytes);

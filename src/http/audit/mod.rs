@@ -6,7 +6,7 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Record, Request};
+pub use event::{Record, Request, fresh_id};
 pub use policy::{Level, Policy, PolicyError, Stage};
 pub use sink::{FileSettings, Sinks, WebhookSettings};
 

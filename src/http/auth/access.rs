@@ -1,8 +1,9 @@
 //! What the doors share to find out who asks and whether they may.
 use super::webhook::Webhooks;
 use super::{Action, Authenticator, User};
-use crate::actors::authority::Authorizer;
+use crate::actors::admission::notes::{is_noting, note_over};
 use crate::actors::authority::tokens::AccountTokens;
+use crate::actors::authority::{Authorizer, Verdict};
 use crate::protocol::status::ApiError;
 use std::sync::Arc;
 
@@ -23,6 +24,15 @@ impl Access {
 
     /// `Ok`, or 403 in upstream's words.
     pub fn authorize(&self, user: &User, action: &Action<'_>) -> Result<(), ApiError> {
-        self.authorizer.authorize(user, &action.attributes())
+        let wanted = action.attributes();
+        let (allowed, reason) = match self.authorizer.decide(user, &wanted) {
+            Verdict::Allowed(why) => (true, why.filter(|_| is_noting()).map_or_else(String::new, |why| why.to_string())),
+            Verdict::Refused(reason) => (false, reason),
+        };
+        if is_noting() {
+            note_over("authorization.k8s.io/decision", if allowed { "allow" } else { "forbid" });
+            note_over("authorization.k8s.io/reason", reason.as_str());
+        }
+        if allowed { Ok(()) } else { Err(wanted.forbidden(&user.name, &reason)) }
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 pub use duplicates::duplicates;
 pub use encode::{encode, meta_of};
-pub use yaml::{yaml_documents, yaml_to_json};
+pub use yaml::{Lenient, yaml_documents, yaml_leniently, yaml_to_json};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -17,24 +17,65 @@ const TWICE: &str = "\" already set in map";
 /// Documents in one stream.
 const MAX_DOCUMENTS: usize = 10_000;
 
+/// Keys given twice that are told of at most: the reader is begun anew for each.
+const MAX_TOLD: usize = 10;
+/// The same for documents that take long to read.
+const LONG: usize = 256 * 1024;
+
+/// A YAML document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lenient {
+    /// Of a key that is given twice the last value counts.
+    pub value: Value,
+    /// `line 5: key "foo" already set in map`, for each such key.
+    pub twice: Vec<String>,
+}
+
 /// One YAML document as JSON bytes. A key given twice, a custom tag, or an expansion without bound is an error.
 pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
     check_depth(body)?;
-    let budget = Cell::new(MAX_NODES);
-    let value = node(&budget).deserialize(serde_yaml::Deserializer::from_slice(body)).map_err(|e| fault(&e, body))?;
+    let value = read(body, &Limits::new(0)).map_err(|e| fault(&e, body))?;
     serde_json::to_vec(&value).map_err(|e| DecodeError::Yaml(e.to_string()))
+}
+
+/// One YAML document in which keys may be given twice. A custom tag, or an expansion without bound, is an error.
+pub fn yaml_leniently(body: &[u8]) -> Result<Lenient, DecodeError> {
+    check_depth(body)?;
+    let limits = Limits::new(usize::MAX);
+    let value = read(body, &limits).map_err(|e| fault(&e, body))?;
+    let found = usize::MAX - limits.pardons.get();
+    let told = found.min(if body.len() > LONG { 1 } else { MAX_TOLD });
+    let twice = (0..told).filter_map(|before| place_of(&read(body, &Limits::new(before)).err()?, body)).collect();
+    Ok(Lenient { value, twice })
+}
+
+fn read(body: &[u8], limits: &Limits) -> Result<Value, serde_yaml::Error> {
+    node(limits).deserialize(serde_yaml::Deserializer::from_slice(body))
+}
+
+/// What reading a document may cost, and pass over.
+struct Limits {
+    nodes: Cell<usize>,
+    /// Keys given twice that are passed over before one is an error.
+    pardons: Cell<usize>,
+}
+
+impl Limits {
+    fn new(pardons: usize) -> Self {
+        Limits { nodes: Cell::new(MAX_NODES), pardons: Cell::new(pardons) }
+    }
 }
 
 /// All documents of a stream (`---` between them), empty ones left out.
 pub fn yaml_documents(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
     check_depth(body)?;
-    let budget = Cell::new(MAX_NODES);
+    let limits = Limits::new(0);
     let mut documents = Vec::new();
     for (count, document) in serde_yaml::Deserializer::from_slice(body).enumerate() {
         if count >= MAX_DOCUMENTS {
             return Err(DecodeError::Yaml(format!("more than {MAX_DOCUMENTS} documents")));
         }
-        let value = node(&budget).deserialize(document).map_err(|e| fault(&e, body))?;
+        let value = node(&limits).deserialize(document).map_err(|e| fault(&e, body))?;
         if !value.is_null() {
             documents.push(value);
         }
@@ -53,13 +94,20 @@ fn check_depth(body: &[u8]) -> Result<(), DecodeError> {
 fn fault(error: &serde_yaml::Error, body: &[u8]) -> DecodeError {
     let text = error.to_string();
     let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
-    let place = error.location();
-    if let Some((key, place)) = key_of(said).zip(place.as_ref()) {
-        let line = second(body, key, place.line(), place.column()).unwrap_or(place.line());
-        return DecodeError::Yaml(format!("yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"));
+    if let Some(place) = place_of(error, body) {
+        return DecodeError::Yaml(format!("yaml: unmarshal errors:\n  {place}"));
     }
-    let place = place.map(|l| format!("line {}: ", l.line())).unwrap_or_default();
+    let place = error.location().map(|l| format!("line {}: ", l.line())).unwrap_or_default();
     DecodeError::Yaml(format!("yaml: {place}{said}"))
+}
+
+/// `line 5: key "foo" already set in map`, when that is what is wrong.
+fn place_of(error: &serde_yaml::Error, body: &[u8]) -> Option<String> {
+    let text = error.to_string();
+    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+    let (key, place) = (key_of(said)?, error.location()?);
+    let line = second(body, key, place.line(), place.column()).unwrap_or(place.line());
+    Some(format!("line {line}: key {key:?} already set in map"))
 }
 
 /// The key of a finding of [`Node::visit_map`], behind the path that the reader puts before it.
@@ -83,27 +131,27 @@ fn second(body: &[u8], key: &str, line: usize, column: usize) -> Option<usize> {
     lines.next().map(|(at, _)| at)
 }
 
-fn node(budget: &Cell<usize>) -> Node<'_> {
-    Node { budget, depth: MAX_DEPTH }
+fn node(limits: &Limits) -> Node<'_> {
+    Node { limits, depth: MAX_DEPTH }
 }
 
 /// Builds a JSON value within a budget of nodes and levels.
 #[derive(Clone, Copy)]
 struct Node<'a> {
-    budget: &'a Cell<usize>,
+    limits: &'a Limits,
     depth: usize,
 }
 
 impl<'a> Node<'a> {
     fn spend<E: Error>(&self) -> Result<(), E> {
-        let left = self.budget.get().checked_sub(1).ok_or_else(|| E::custom("document contains excessive aliasing"))?;
-        self.budget.set(left);
+        let left = self.limits.nodes.get().checked_sub(1).ok_or_else(|| E::custom("document contains excessive aliasing"))?;
+        self.limits.nodes.set(left);
         Ok(())
     }
 
     fn inner<E: Error>(&self) -> Result<Node<'a>, E> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("exceeded max depth"))?;
-        Ok(Node { budget: self.budget, depth })
+        Ok(Node { limits: self.limits, depth })
     }
 }
 
@@ -171,7 +219,9 @@ impl<'de> Visitor<'de> for Node<'_> {
                 other => return Err(A::Error::custom(format!("unsupported map key: {other}"))),
             };
             if members.contains_key(&key) {
-                return Err(A::Error::custom(format!("key \"{key}{TWICE}")));
+                let pardons = &self.limits.pardons;
+                let left = pardons.get().checked_sub(1).ok_or_else(|| A::Error::custom(format!("key \"{key}{TWICE}")))?;
+                pardons.set(left);
             }
             let value = map.next_value_seed(inner)?;
             if key == "<<" {
@@ -216,6 +266,15 @@ mod tests {
         assert_eq!(said("a: b\nspec:\n  foo: x\n  bar: {foo: y}\n  foo: z\n"), expected);
         assert_eq!(said("\n- a: b\n  foo: x\n  bar: y\n  'foo': z\n"), expected);
         assert!(said("{foo: 1, foo: 2}").contains("line 1: key \"foo\" already set in map"));
+    }
+
+    #[test]
+    fn who_does_not_mind_gets_the_last_value_and_hears_of_every_key() {
+        let read = yaml_leniently(b"a: 1\nspec:\n  foo: x\n  foo: y\na: 2\nlist:\n- {k: 1, k: 2}\n").unwrap();
+        assert_eq!(read.value, serde_json::json!({ "a": 2, "spec": { "foo": "y" }, "list": [{ "k": 2 }] }));
+        let told = |line: usize, key: &str| format!("line {line}: key \"{key}\" already set in map");
+        assert_eq!(read.twice, [told(4, "foo"), told(5, "a"), told(7, "k")]);
+        assert!(yaml_leniently(b"{\"a\": 1, \"b\": {}}").unwrap().twice.is_empty());
     }
 
     #[test]

@@ -32,6 +32,7 @@ const STORAGE: &str = "storage.k8s.io/v1";
 const STORAGE_BETA: &str = "storage.k8s.io/v1beta1";
 const HOOKS: &str = "admissionregistration.k8s.io/v1";
 const HOOKS_BETA: &str = "admissionregistration.k8s.io/v1beta1";
+const HOOKS_ALPHA: &str = "admissionregistration.k8s.io/v1alpha1";
 const ACCESS: &str = "authorization.k8s.io/v1";
 const ACCESS_BETA: &str = "authorization.k8s.io/v1beta1";
 const NETWORKING: &str = "networking.k8s.io/v1";
@@ -118,8 +119,14 @@ pub static TABLE: &[Legacy] = &[
         apiextensions::to_today,
         apiextensions::from_today,
     ),
+    alike(HOOKS_BETA, "ValidatingAdmissionPolicy", HOOKS, (31, 34)),
+    alike(HOOKS_BETA, "ValidatingAdmissionPolicyBinding", HOOKS, (31, 34)),
+    alike(HOOKS_ALPHA, "ValidatingAdmissionPolicy", HOOKS, (29, 32)),
+    alike(HOOKS_ALPHA, "ValidatingAdmissionPolicyBinding", HOOKS, (29, 32)),
     alike("apiregistration.k8s.io/v1beta1", "APIService", "apiregistration.k8s.io/v1", (19, 22)),
     alike("authentication.k8s.io/v1beta1", "TokenReview", "authentication.k8s.io/v1", (19, 22)),
+    alike("authentication.k8s.io/v1beta1", "SelfSubjectReview", "authentication.k8s.io/v1", (30, 33)),
+    alike("authentication.k8s.io/v1alpha1", "SelfSubjectReview", "authentication.k8s.io/v1", (29, 32)),
     changed(ACCESS_BETA, "LocalSubjectAccessReview", ACCESS, (19, 22), small::access_review_to_today, small::access_review_from_today),
     alike(ACCESS_BETA, "SelfSubjectAccessReview", ACCESS, (19, 22)),
     alike(ACCESS_BETA, "SelfSubjectRulesReview", ACCESS, (19, 22)),

@@ -129,7 +129,7 @@ impl Scope<'_> {
                 }
                 "delete" => {
                     let body = Body { required: false, ..self.body(DELETE_OPTIONS, ANY) };
-                    let answer = Answer::Model(STATUS.into());
+                    let answer = if self.resource.returns_deleted() { self.answer() } else { Answer::Model(STATUS.into()) };
                     add("delete", self.operation("delete", kind, ON_DELETE, Some(body), answer, &[OK, ACCEPTED]));
                 }
                 _ => {}

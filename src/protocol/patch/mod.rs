@@ -14,6 +14,7 @@ pub use merge::apply_merge;
 pub use strategic::apply_strategic;
 
 use crate::status::{ApiError, Cause, Details};
+use serde_json::Value;
 
 /// Why a patch can't be applied, in upstream's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,5 +57,19 @@ impl PatchError {
             }
             _ => ApiError::bad_request(self.to_string()),
         }
+    }
+}
+/// A value in Go's `%+v`, as upstream prints strategic patches.
+pub fn printed(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Object(members) => {
+            let mut members: Vec<String> = members.iter().map(|(key, value)| format!("{key}:{}", printed(value))).collect();
+            members.sort_unstable();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
     }
 }

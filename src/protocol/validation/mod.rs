@@ -8,13 +8,15 @@ pub mod network;
 pub mod node_selector;
 pub mod persistent_volume;
 mod pod_spec;
+mod pod_warnings;
 pub mod quantities;
 mod template;
 
-pub use defaults::{default_pod, default_pod_spec, default_pod_template};
+pub use defaults::{aggregated, default_pod, default_pod_spec, default_pod_template};
 pub use labels::{labels, selector};
 pub use meta::{object_meta, object_meta_update};
 pub use pod_spec::{container_resource_name, resource_requirements, validate_pod, validate_pod_spec, validate_toleration};
+pub use pod_warnings::{name_warning, namesake_warnings, pod_warnings, template_warnings, workload_warnings};
 pub use template::{only_always, pod_annotations, validate_pod_template};
 
 use crate::status::{FieldError, FieldErrorKind};

@@ -1,6 +1,7 @@
 //! The same object in another version or group, for those who asked for that one.
 use crate::actors::kinds::custom::{Family, Version};
-use crate::actors::kinds::{Attributes, Kind, family};
+use crate::actors::kinds::{Attributes, Kind, family, schema_of};
+use crate::protocol::apply::Schema;
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
 use serde_json::Value;
@@ -57,12 +58,12 @@ impl Target {
         }
     }
 
-    /// The type by which strategic merges of this form go; empty for custom kinds.
-    pub fn schema(self, a: &Attributes<'_>) -> &'static str {
+    /// How objects of this form are merged.
+    pub fn managed(self, a: &Attributes<'_>) -> Schema {
         match self.form(a) {
-            Form::Same => a.kind.schema,
-            Form::Kind(kind) => kind.schema,
-            Form::Version(..) => "",
+            Form::Same => schema_of(a.kind),
+            Form::Kind(kind) => schema_of(kind),
+            Form::Version(_, version) => version.managed.clone(),
         }
     }
 

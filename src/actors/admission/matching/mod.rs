@@ -163,20 +163,10 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
     };
     let resource_of = |resource: &crate::protocol::resource::Resource| json!({ "group": resource.group, "version": resource.version, "resource": resource.plural });
     let operation = operation(a);
-    let options = match operation {
-        Operation::Create => "CreateOptions",
-        Operation::Update => "UpdateOptions",
-        Operation::Delete => "DeleteOptions",
-        Operation::Connect => "ConnectOptions",
-    };
     let mut request = json!({
         "kind": kind_of(wanted), "resource": resource_of(wanted), "requestKind": kind_of(own), "requestResource": resource_of(own),
-        "operation": operation.as_str(), "userInfo": a.user, "dryRun": a.dry_run,
-        "options": { "kind": options, "apiVersion": "meta.k8s.io/v1" },
+        "operation": operation.as_str(), "userInfo": a.user, "dryRun": a.dry_run, "options": options(operation, a.options),
     });
-    if operation == Operation::Connect {
-        request["options"] = Value::Null;
-    }
     if !a.subresource.is_empty() {
         request["subResource"] = a.subresource.into();
         request["requestSubResource"] = a.subresource.into();
@@ -190,6 +180,21 @@ pub fn request(a: &Attributes<'_>, object: Option<&Value>, target: Target) -> Va
         request["namespace"] = (**namespace).into();
     }
     request
+}
+
+/// The options of a request, by what it comes to: an apply that makes something new has `CreateOptions`.
+fn options(operation: Operation, given: &Value) -> Value {
+    let kind = match operation {
+        Operation::Create => "CreateOptions",
+        Operation::Update => "UpdateOptions",
+        Operation::Delete => "DeleteOptions",
+        // Its options are the object.
+        Operation::Connect => return Value::Null,
+    };
+    let mut options = given.as_object().cloned().unwrap_or_default();
+    options.insert("kind".into(), kind.into());
+    options.insert("apiVersion".into(), "meta.k8s.io/v1".into());
+    Value::Object(options)
 }
 
 /// The names that conditions may use.

@@ -1,4 +1,5 @@
 //! LimitRanger: what containers get when they say nothing, and the least and the most that they, pods and claims may ask for.
+use crate::actors::admission::quota::pod_demand;
 use crate::actors::admission::refusal::{annotate, forbidden, list, text};
 use crate::actors::kinds::Attributes;
 use crate::protocol::quantity::Quantity;
@@ -104,7 +105,7 @@ pub fn validate_pod(a: &Attributes<'_>, pod: &Value, limits: &[Limit]) -> Result
                     limit.judge(&amounts(&resources["requests"]), &amounts(&resources["limits"]), &mut errors);
                 }
             }
-            "Pod" => limit.judge(&pod_total(pod, "requests"), &pod_total(pod, "limits"), &mut errors),
+            "Pod" => limit.judge(&pod_demand(&pod["spec"], "requests"), &pod_demand(&pod["spec"], "limits"), &mut errors),
             _ => {}
         }
     }
@@ -139,25 +140,6 @@ fn refuse(a: &Attributes<'_>, object: &Value, mut errors: Vec<String>) -> Result
         [one] => Err(forbidden(a, Some(object), one)),
         many => Err(forbidden(a, Some(object), &format!("[{}]", many.join(", ")))),
     }
-}
-
-/// The sum over containers; no less than what any init container asks for.
-fn pod_total(pod: &Value, kind: &str) -> Amounts {
-    let mut total = Amounts::new();
-    for container in list(&pod["spec"], "containers") {
-        for (resource, quantity) in amounts(&container["resources"][kind]) {
-            let sum = total.get(&resource).map_or(quantity, |held| held.add(&quantity));
-            total.insert(resource, sum);
-        }
-    }
-    for container in list(&pod["spec"], "initContainers") {
-        for (resource, quantity) in amounts(&container["resources"][kind]) {
-            if total.get(&resource).is_none_or(|held| held.compare(&quantity).is_lt()) {
-                total.insert(resource, quantity);
-            }
-        }
-    }
-    total
 }
 
 impl Limit {

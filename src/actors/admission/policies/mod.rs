@@ -44,6 +44,17 @@ struct Review<'a> {
     old: Option<&'a Value>,
 }
 
+/// The mutating policies as they were when a request came, and what those have seen that want to be asked again.
+#[derive(Default)]
+pub struct Round {
+    policies: Arc<Vec<Policy<Mutating>>>,
+    bindings: Arc<Vec<Binding>>,
+    /// After the first round: policy, binding, and the object as they left it.
+    seen: Option<Vec<(usize, usize, Value)>>,
+    /// The object as it was before the request, in the forms that were asked for.
+    olds: Presented,
+}
+
 /// What follows from one parameter object of one binding.
 struct Case {
     bindings: Bindings,
@@ -77,26 +88,37 @@ impl Policies {
             || (mutating && self.mutating.get().iter().any(|p| p.matching.concerns(a)))
     }
 
-    /// Applies the mutating policies, in the order of their names; those that want to see later changes run once more.
-    pub async fn mutate(&self, a: &Attributes<'_>, mut object: Value, old: Option<&Value>) -> Result<Value, ApiError> {
+    /// What the two rounds over the mutating policies share.
+    pub fn round(&self) -> Round {
         if self.mutating.is_empty() || self.mutating_bindings.is_empty() {
-            return Ok(object);
+            return Round::default();
         }
-        let (policies, bindings) = (self.mutating.get(), self.mutating_bindings.get());
-        let (mut left, mut olds) = (Vec::new(), Presented::default());
-        for policy in policies.iter() {
-            for binding in bindings.iter().filter(|b| b.policy == policy.name) {
-                if self.apply(a, policy, binding, &mut object, (old, &mut olds)).await? && policy.body.reinvoke {
-                    left.push((policy, binding, object.clone()));
+        Round { policies: self.mutating.get(), bindings: self.mutating_bindings.get(), seen: None, olds: Presented::default() }
+    }
+
+    /// Applies the mutating policies, in the order of their names. In a second round those that want to see later changes, if there
+    /// were any.
+    pub async fn mutate(&self, a: &Attributes<'_>, round: &mut Round, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        if let Some(seen) = round.seen.take() {
+            for (policy, binding, state) in seen {
+                if state != *object
+                    && let (Some(policy), Some(binding)) = (round.policies.get(policy), round.bindings.get(binding))
+                {
+                    self.apply(a, policy, binding, object, (old, &mut round.olds)).await?;
+                }
+            }
+            return Ok(());
+        }
+        let mut seen = Vec::new();
+        for (p, policy) in round.policies.iter().enumerate() {
+            for (b, binding) in round.bindings.iter().enumerate().filter(|(_, b)| b.policy == policy.name) {
+                if self.apply(a, policy, binding, object, (old, &mut round.olds)).await? && policy.body.reinvoke {
+                    seen.push((p, b, object.clone()));
                 }
             }
         }
-        for (policy, binding, seen) in left {
-            if seen != object {
-                self.apply(a, policy, binding, &mut object, (old, &mut olds)).await?;
-            }
-        }
-        Ok(object)
+        round.seen = Some(seen);
+        Ok(())
     }
 
     async fn apply(
@@ -121,7 +143,7 @@ impl Policies {
         };
         let mut changed = shown.object.clone().unwrap_or_default();
         for case in cases {
-            match mutating::run(&policy.body, &case.bindings, &policy.variables, target.schema(a), &mut changed) {
+            match mutating::run(&policy.body, &case.bindings, &policy.variables, &target.managed(a), &mut changed) {
                 Ok(()) => {}
                 Err(why) if policy.fail => return Err(self.denied(&review, "MutatingAdmissionPolicy", policy, binding, &why)),
                 Err(why) => tracing::debug!(policy = policy.name, "a mutation is left out: {why}"),

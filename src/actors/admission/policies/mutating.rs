@@ -1,6 +1,7 @@
 //! What a MutatingAdmissionPolicy makes of an object.
 use super::policy::{Mutating, Mutation};
 use crate::actors::admission::expressions::{Bindings, Compiled, failed};
+use crate::protocol::apply::{Schema, typed};
 use crate::protocol::cel::{Budget, Defined, Definition, to_json};
 use crate::protocol::patch;
 use crate::protocol::patch::PatchError;
@@ -10,7 +11,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// What could not be evaluated or applied; the object is as far as it got.
-pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], schema: &str, object: &mut Value) -> Result<(), String> {
+pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], schema: &Schema, object: &mut Value) -> Result<(), String> {
     for mutation in &policy.mutations {
         let mut bindings = bindings.clone();
         bindings.set("object", object);
@@ -32,16 +33,33 @@ pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], sch
                     return Err("unsupported return type from ApplyConfiguration expression: must evaluate to Object".into());
                 }
                 refuse_identity(&configuration)?;
-                // A strategic merge is an apply for everything that a configuration can say.
-                match schema {
-                    "" => patch::apply_merge(object, &configuration),
-                    schema => patch::apply_strategic(object, &configuration, schema),
-                }
+                *object = applied(schema, object, configuration).map_err(|why| format!("error applying patch: {why}"))?;
+                continue;
             }
         };
         *object = patched.map_err(|e| e.to_api_error().message)?;
     }
     Ok(())
+}
+
+/// The object with what a configuration says. Nothing goes away, so what could only be replaced as a whole is refused.
+fn applied(schema: &Schema, object: &Value, mut configuration: Value) -> Result<Value, String> {
+    for field in ["apiVersion", "kind"] {
+        if let (Some(own), Some(members)) = (object.get(field), configuration.as_object_mut()) {
+            members.insert(field.into(), own.clone());
+        }
+    }
+    let problems: Vec<String> = typed::validate(schema, &configuration).iter().map(ToString::to_string).collect();
+    match problems.as_slice() {
+        [] => {}
+        [one] => return Err(format!("failed to convert patch object to typed object: {one}")),
+        many => return Err(format!("failed to convert patch object to typed object: errors:\n  {}", many.join("\n  "))),
+    }
+    let whole = typed::atomics(schema, &configuration);
+    if !whole.is_empty() {
+        return Err(format!("invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {}", whole.join(", ")));
+    }
+    Ok(typed::merge(schema, object, &configuration))
 }
 
 fn evaluate(compiled: &Compiled, bindings: &Bindings, variables: &[Definition]) -> Result<Value, String> {

@@ -184,4 +184,12 @@ async fn mutations_escape_keys_skip_failed_tests_and_name_what_does_not_fit() {
     assert_eq!(run(optional, false).await, Ok(json!({ "a": "b", "k": "v" })));
     let wrong = run("Object{spec: Object.wrong{hostname: 'h'}}", false).await.expect_err("it has another name");
     assert!(wrong.contains("type mismatch: unexpected type name \"Object.wrong\", expected \"Object.spec\""), "{wrong}");
+    // What could only be replaced as a whole is left to patches; a list with keys is merged.
+    let whole = "Object{spec: Object.spec{nodeSelector: {'a': 'b'}, containers: [Object.spec.containers{name: 'c', command: ['x']}]}}";
+    let wrong = run(whole, false).await.expect_err("atomic");
+    let words = "invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ";
+    let places = wrong.split_once(words).expect("upstream's words").1;
+    assert!(places.contains(".spec.nodeSelector") && places.contains(".spec.containers[0].command"), "{wrong}");
+    let wrong = run("Object{spec: Object.spec{nonsense: 'h'}}", false).await.expect_err("nobody knows it");
+    assert!(wrong.contains("failed to convert patch object to typed object: .spec.nonsense: field not declared in schema"), "{wrong}");
 }

@@ -12,7 +12,7 @@ mod tests;
 
 pub use ledger::{add, printed, status_of, subtract, to_value};
 pub use scopes::{matches, selectors};
-pub use usage::{concerns, shelves_of, usage};
+pub use usage::{concerns, pod_demand, shelves_of, usage};
 
 pub use super::plugins::limit_ranger::{Amounts, amounts};
 use super::refusal::forbidden;

@@ -1,5 +1,6 @@
 //! Which objects a quota with scopes counts.
 use crate::actors::admission::refusal::{list, text};
+use crate::actors::kinds::qos_class;
 use serde_json::Value;
 
 /// One scope of a quota.
@@ -37,8 +38,8 @@ fn pod(selector: &Selector, pod: &Value) -> bool {
     match selector.scope.as_str() {
         "Terminating" => terminating,
         "NotTerminating" => !terminating,
-        "BestEffort" => best_effort(spec),
-        "NotBestEffort" => !best_effort(spec),
+        "BestEffort" => qos_class(spec) == "BestEffort",
+        "NotBestEffort" => qos_class(spec) != "BestEffort",
         "PriorityClass" => {
             let class = text(spec, "priorityClassName");
             selector.selects(&if class.is_empty() { Vec::new() } else { vec![class] })
@@ -60,19 +61,6 @@ impl Selector {
             _ => false,
         }
     }
-}
-
-/// No container asks for cpu or memory.
-fn best_effort(spec: &Value) -> bool {
-    let asks = |container: &Value| {
-        ["requests", "limits"].into_iter().any(|kind| {
-            ["cpu", "memory"].into_iter().any(|resource| {
-                let quantity = text(&container["resources"][kind], resource).parse::<crate::protocol::quantity::Quantity>();
-                quantity.is_ok_and(|q| !q.is_zero())
-            })
-        })
-    };
-    !list(spec, "containers").iter().chain(list(spec, "initContainers")).any(asks)
 }
 
 fn crosses_namespaces(spec: &Value) -> bool {

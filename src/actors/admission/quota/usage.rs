@@ -4,6 +4,7 @@ use crate::actors::admission::plugins::limit_ranger::{Amounts, amounts};
 use crate::actors::admission::plugins::tolerations::is_extended;
 use crate::actors::admission::refusal::{list, text};
 use crate::protocol::quantity::{Format, Quantity};
+use crate::protocol::validation::aggregated;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,40 +93,22 @@ fn compute(requests: &Amounts, limits: &Amounts) -> Amounts {
     used
 }
 
-/// The larger of each.
-fn larger(a: Amounts, b: &Amounts) -> Amounts {
-    let mut most = a;
-    for (name, quantity) in b {
-        if most.get(name).is_none_or(|held| held.compare(quantity).is_lt()) {
-            most.insert(name.clone(), *quantity);
-        }
-    }
-    most
-}
-
-/// What a pod asks for as a whole: its containers and sidecars, or more while one of its init containers runs.
+/// What a pod asks for as a whole: by its containers, or by what it says for itself; and what it costs besides.
 fn pod_total(spec: &Value, kind: &str) -> Amounts {
-    let of = |container: &Value| amounts(&container["resources"][kind]);
-    let mut total = list(spec, "containers").iter().fold(Amounts::new(), |sum, c| add(&sum, &of(c)));
-    let (mut sidecars, mut initial) = (Amounts::new(), Amounts::new());
-    for container in list(spec, "initContainers") {
-        let own = of(container);
-        if container["restartPolicy"] == "Always" {
-            total = add(&total, &own);
-            sidecars = add(&sidecars, &own);
-            initial = larger(initial, &sidecars);
-        } else {
-            initial = larger(initial, &add(&own, &sidecars));
-        }
-    }
-    let mut total = larger(total, &initial);
-    // What the pod says for itself counts instead.
-    total.extend(amounts(&spec["resources"][kind]));
+    let mut total = pod_demand(spec, kind);
     for (name, quantity) in amounts(&spec["overhead"]) {
         if kind == "requests" || total.contains_key(&name) {
             total = add(&total, &Amounts::from([(name, quantity)]));
         }
     }
+    total
+}
+
+/// The same without the overhead.
+pub fn pod_demand(spec: &Value, kind: &str) -> Amounts {
+    let mut total = aggregated(spec, kind);
+    // What the pod says for itself counts instead.
+    total.extend(amounts(&spec["resources"][kind]));
     total
 }
 

@@ -1,6 +1,6 @@
 //! The HTTPS client of webhooks: connections are kept and used again, answers are bounded.
 use super::hook::{Hook, Place};
-use super::resolver::ResolveService;
+use crate::actors::aggregation::{Dial, Duplex};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -25,7 +25,7 @@ type Connection = SendRequest<Full<Bytes>>;
 
 /// See the module.
 pub struct Client {
-    services: Arc<dyn ResolveService>,
+    services: Arc<dyn Dial>,
     idle: Mutex<HashMap<Target, Vec<Connection>>>,
     /// TLS settings by CA.
     tls: Mutex<HashMap<Vec<u8>, Arc<ClientConfig>>>,
@@ -50,7 +50,7 @@ struct Address {
 }
 
 impl Client {
-    pub fn new(services: Arc<dyn ResolveService>) -> Self {
+    pub fn new(services: Arc<dyn Dial>) -> Self {
         Client { services, idle: Mutex::default(), tls: Mutex::default() }
     }
 
@@ -112,16 +112,16 @@ impl Client {
     async fn connect(&self, place: &Address) -> Result<Connection, String> {
         let tls = self.tls_for(&place.target.ca)?;
         let name = ServerName::try_from(place.target.name.clone()).map_err(|e| e.to_string())?;
-        let stream = match &place.service {
-            Some((namespace, service)) => {
-                let places = self.services.resolve(namespace, service, place.target.port)?;
-                TcpStream::connect(&places[..]).await
+        let (host, port) = (place.target.name.as_str(), place.target.port);
+        let stream: Box<dyn Duplex> = match &place.service {
+            Some((namespace, service)) => self.services.dial(namespace, service, port).await?,
+            None => {
+                let stream = TcpStream::connect((host, port)).await.map_err(|e| format!("dial tcp {host}:{port}: {e}"))?;
+                // A review is one write; waiting for more would only cost time.
+                let _ = stream.set_nodelay(true);
+                Box::new(stream)
             }
-            None => TcpStream::connect((place.target.name.as_str(), place.target.port)).await,
         };
-        let stream = stream.map_err(|e| format!("dial tcp {}:{}: {e}", place.target.name, place.target.port))?;
-        // A review is one write; waiting for more would only cost time.
-        let _ = stream.set_nodelay(true);
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(|e| format!("tls: failed to verify certificate: {e}"))?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(async move {

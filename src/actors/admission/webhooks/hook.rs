@@ -11,6 +11,8 @@ use std::time::Duration;
 /// See the module.
 pub struct Hook {
     pub name: String,
+    /// The object that it stands in.
+    pub configuration: String,
     pub mutating: bool,
     pub place: Place,
     /// PEM; empty for the machine's own roots.
@@ -36,12 +38,10 @@ pub enum Place {
 /// The webhooks of a shelf of configurations: by the configurations' names, then in their order.
 pub fn hooks(snapshot: &Snapshot) -> Vec<Hook> {
     let parsed = snapshot.iter().map(|entry| entry.parse());
-    parsed
-        .flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, c["kind"] == "MutatingWebhookConfiguration")).collect::<Vec<_>>())
-        .collect()
+    parsed.flat_map(|c| list(&c, "webhooks").iter().map(|w| hook(w, &c)).collect::<Vec<_>>()).collect()
 }
 
-fn hook(w: &Value, mutating: bool) -> Hook {
+fn hook(w: &Value, configuration: &Value) -> Hook {
     let client = &w["clientConfig"];
     let service = &client["service"];
     let place = if service.is_object() {
@@ -56,7 +56,8 @@ fn hook(w: &Value, mutating: bool) -> Hook {
     };
     Hook {
         name: text(w, "name").into(),
-        mutating,
+        configuration: text(&configuration["metadata"], "name").into(),
+        mutating: configuration["kind"] == "MutatingWebhookConfiguration",
         place,
         ca: STANDARD.decode(text(client, "caBundle")).unwrap_or_default(),
         matching: Match::parse(w, "rules"),

@@ -7,13 +7,14 @@ mod review;
 #[cfg(test)]
 mod tests;
 
-pub use resolver::{ClusterServices, ResolveService};
+pub use resolver::ClusterServices;
 
 use super::chain::derived;
 use super::derived::Derived;
 use super::matching::{Presented, Shown, Target, bindings, conditions_hold, request};
-use super::notes::note;
+use super::notes::{note, note_detail};
 use super::refusal::forbidden;
+use crate::actors::aggregation::Dial;
 use crate::actors::kinds::{Attributes, scale_of};
 use crate::protocol::authority::Authorize;
 use crate::protocol::status::ApiError;
@@ -22,8 +23,10 @@ use client::Client;
 use futures_util::future::join_all;
 use hook::{Hook, hooks};
 use review::Verdict;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Every webhook, and the way to them.
@@ -35,6 +38,47 @@ pub struct Hooks {
     client: Client,
 }
 
+/// The mutating webhooks as they were when a request came, and what those have seen that want to be asked again.
+#[derive(Default)]
+pub struct Round {
+    hooks: Arc<Vec<Hook>>,
+    /// After the first round: by the webhook's place, the object as it left it.
+    seen: Option<HashMap<usize, Value>>,
+    /// The object as it was before the request, in the forms that were asked for.
+    olds: Presented,
+}
+
+/// When a webhook is asked.
+#[derive(Clone, Copy)]
+struct Turn {
+    round: usize,
+    index: usize,
+}
+
+impl Turn {
+    /// For the audit log: what a mutating webhook did.
+    fn note(self, hook: &Hook, changed: bool, patch: Option<&Value>) {
+        let about = json!({ "configuration": hook.configuration, "webhook": hook.name, "mutated": changed });
+        note(format!("mutation.webhook.admission.k8s.io/{self}"), about.to_string());
+        if let Some(patch) = patch.filter(|_| changed) {
+            let about = json!({ "configuration": hook.configuration, "webhook": hook.name, "patch": patch, "patchType": "JSONPatch" });
+            note_detail(format!("patch.webhook.admission.k8s.io/{self}"), about.to_string());
+        }
+    }
+
+    /// The same for one that could not be asked, and need not be.
+    fn note_failed_open(self, hook: &Hook) {
+        let sort = if hook.mutating { "mutation" } else { "validating" };
+        note(format!("failed-open.{sort}.webhook.admission.k8s.io/{self}"), hook.name.as_str());
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round_{}_index_{}", self.round, self.index)
+    }
+}
+
 /// What asking one webhook came to.
 enum Asked {
     /// It is not concerned, or could not be asked and need not be.
@@ -43,7 +87,7 @@ enum Asked {
 }
 
 impl Hooks {
-    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn ResolveService>, authorizer: Arc<dyn Authorize>) -> Self {
+    pub fn new(shelves: Arc<Shelves>, services: Arc<dyn Dial>, authorizer: Arc<dyn Authorize>) -> Self {
         Hooks {
             mutating: derived(&shelves, "mutatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
             validating: derived(&shelves, "validatingwebhookconfigurations.admissionregistration.k8s.io", hooks),
@@ -59,27 +103,57 @@ impl Hooks {
         any(&self.mutating) || any(&self.validating)
     }
 
-    /// Asks the mutating webhooks one after the other; those that want to see later changes are asked once more.
-    pub async fn mutate(&self, a: &Attributes<'_>, mut object: Value, old: Option<&Value>) -> Result<(Value, Vec<String>), ApiError> {
+    /// What the two rounds over the mutating webhooks share.
+    pub fn round(&self) -> Round {
+        if self.mutating.is_empty() { Round::default() } else { Round { hooks: self.mutating.get(), ..Round::default() } }
+    }
+
+    /// Asks the mutating webhooks one after the other. In a second round those that want to see later changes, if there were any.
+    /// Answers warnings.
+    pub async fn mutate(
+        &self,
+        a: &Attributes<'_>,
+        round: &mut Round,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        let (hooks, first) = (round.hooks.clone(), round.seen.is_none());
+        let mut seen = round.seen.take().unwrap_or_default();
+        for (index, hook) in hooks.iter().enumerate() {
+            if !first && seen.get(&index).is_none_or(|state| state == object) {
+                continue;
+            }
+            let turn = Turn { round: usize::from(!first), index };
+            if self.change(a, hook, turn, object, (old, &mut round.olds), &mut warnings).await? && hook.reinvoke {
+                seen.insert(index, object.clone());
+            }
+        }
+        round.seen = Some(seen);
+        Ok(warnings)
+    }
+
+    /// Asks the mutating webhooks about a deletion, in which there is nothing to change. Answers warnings.
+    pub async fn mutate_nothing(&self, a: &Attributes<'_>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
         let mut warnings = Vec::new();
         if self.mutating.is_empty() {
-            return Ok((object, warnings));
+            return Ok(warnings);
         }
-        let hooks = self.mutating.get();
         let mut olds = Presented::default();
-        // The state that each webhook has seen last; what comes after it may concern it again.
-        let mut left: Vec<Option<Value>> = vec![None; hooks.len()];
-        for (hook, left) in hooks.iter().zip(&mut left) {
-            if self.change(a, hook, &mut object, (old, &mut olds), &mut warnings).await? && hook.reinvoke {
-                *left = Some(object.clone());
+        for (index, hook) in self.mutating.get().iter().enumerate() {
+            let Some(target) = self.wants(a, hook, None, old) else { continue };
+            let turn = Turn { round: 0, index };
+            let shown = olds.of(a, target, None, old).await?;
+            let Asked::Answered(verdict) = self.ask(a, hook, turn, target, &shown).await? else { continue };
+            if verdict.patch.is_some_and(|patch| patch.as_array().is_none_or(|operations| !operations.is_empty())) {
+                let name = &hook.name;
+                let why = "attempted to modify the object, which is not supported for this operation";
+                return Err(ApiError::internal(format!("admission webhook \"{name}\" {why}")));
             }
+            turn.note(hook, false, None);
+            warnings.extend(verdict.warnings);
         }
-        for (hook, left) in hooks.iter().zip(&left) {
-            if left.as_ref().is_some_and(|seen| *seen != object) {
-                self.change(a, hook, &mut object, (old, &mut olds), &mut warnings).await?;
-            }
-        }
-        Ok((object, warnings))
+        Ok(warnings)
     }
 
     /// Lets one webhook change the object; true when it was asked.
@@ -87,6 +161,7 @@ impl Hooks {
         &self,
         a: &Attributes<'_>,
         hook: &Hook,
+        turn: Turn,
         object: &mut Value,
         (old, olds): (Option<&Value>, &mut Presented),
         warnings: &mut Vec<String>,
@@ -94,20 +169,25 @@ impl Hooks {
         let Some(target) = self.wants(a, hook, Some(object), old) else { return Ok(false) };
         let presented = target.present(a, object).await?;
         let shown = Shown { object: Some(presented), ..olds.of(a, target, None, old).await? };
-        match self.ask(a, hook, target, &shown).await? {
-            Asked::Passed => Ok(false),
-            Asked::Answered(verdict) => {
-                warnings.extend(verdict.warnings.iter().cloned());
-                if let (Some(patch), Some(presented)) = (&verdict.patch, &shown.object) {
-                    match review::patched(presented, patch) {
-                        Ok(patched) => *object = target.take_back(a, patched).await?,
-                        Err(why) if hook.fail => return Err(ApiError::internal(why)),
-                        Err(why) => tracing::warn!(webhook = hook.name, "its patch is ignored: {why}"),
-                    }
+        let verdict = match self.ask(a, hook, turn, target, &shown).await? {
+            Asked::Passed => return Ok(false),
+            Asked::Answered(verdict) => verdict,
+        };
+        warnings.extend(verdict.warnings.iter().cloned());
+        let mut changed = false;
+        if let (Some(patch), Some(presented)) = (&verdict.patch, &shown.object) {
+            match review::patched(presented, patch) {
+                Ok(patched) if patched == *presented => {}
+                Ok(patched) => {
+                    changed = true;
+                    *object = target.take_back(a, patched).await?;
                 }
-                Ok(true)
+                Err(why) if hook.fail => return Err(ApiError::internal(why)),
+                Err(why) => tracing::warn!(webhook = hook.name, "its patch is ignored: {why}"),
             }
         }
+        turn.note(hook, changed, verdict.patch.as_ref());
+        Ok(true)
     }
 
     /// Asks the validating webhooks side by side; the first refusal in their order counts.
@@ -127,12 +207,12 @@ impl Hooks {
         let hooks = self.validating.get();
         let mut forms = Presented::default();
         let mut wanted = Vec::new();
-        for hook in hooks.iter() {
+        for (index, hook) in hooks.iter().enumerate() {
             if let Some(target) = self.wants(a, hook, object, old) {
-                wanted.push((hook, target, forms.of(a, target, object, old).await?));
+                wanted.push((Turn { round: 0, index }, hook, target, forms.of(a, target, object, old).await?));
             }
         }
-        let answers = join_all(wanted.iter().map(|(hook, target, shown)| self.ask(a, hook, *target, shown))).await;
+        let answers = join_all(wanted.iter().map(|(turn, hook, target, shown)| self.ask(a, hook, *turn, *target, shown))).await;
         let mut warnings = Vec::new();
         for answer in answers {
             if let Asked::Answered(verdict) = answer? {
@@ -148,7 +228,7 @@ impl Hooks {
     }
 
     /// Asks one webhook about objects in the form that it wants.
-    async fn ask(&self, a: &Attributes<'_>, hook: &Hook, target: Target, shown: &Shown) -> Result<Asked, ApiError> {
+    async fn ask(&self, a: &Attributes<'_>, hook: &Hook, turn: Turn, target: Target, shown: &Shown) -> Result<Asked, ApiError> {
         let (object, old) = (shown.object.as_ref(), shown.old.as_ref());
         let about = request(a, object.or(old), target);
         if !hook.conditions.is_empty() {
@@ -182,6 +262,7 @@ impl Hooks {
             Err(why) if hook.fail => Err(ApiError::internal(format!("failed calling webhook \"{}\": {why}", hook.name))),
             Err(why) => {
                 tracing::warn!(webhook = hook.name, "failed calling a webhook, failing open: {why}");
+                turn.note_failed_open(hook);
                 Ok(Asked::Passed)
             }
         }

@@ -1,30 +1,54 @@
-//! Where the pods behind a Service are.
+//! Where the pods behind a Service are, and the way to them.
 use crate::actors::admission::refusal::{list, text};
+use crate::actors::aggregation::{Dial, Duplex};
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::selector::LabelSelector;
 use crate::storage::Shelves;
+use async_trait::async_trait;
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpStream;
 
-/// Finds addresses of a Service.
-pub trait ResolveService: Send + Sync {
-    /// Addresses that are ready, best first.
-    ///
-    /// # Errors
-    /// Why there are none, in upstream's words.
-    fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Vec<SocketAddr>, String>;
-}
-
-/// Looks at EndpointSlices, Endpoints, and at last at the pods that the Service selects.
+/// Services of this cluster. They are found by EndpointSlices, Endpoints, and at last by the pods that they select; and reached by the
+/// connection of a pod's node, or straight where that does not lead to it.
 pub struct ClusterServices {
     shelves: Arc<Shelves>,
+    dial: OnceLock<Arc<dyn Dial>>,
 }
 
 impl ClusterServices {
     pub fn new(shelves: Arc<Shelves>) -> Self {
-        ClusterServices { shelves }
+        ClusterServices { shelves, dial: OnceLock::new() }
+    }
+
+    /// Who knows the way through nodes. Until this is said, pods are only reached where the server has a route to them.
+    pub fn dial_by(&self, dial: Arc<dyn Dial>) {
+        let _ = self.dial.set(dial);
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Result<Value, String> {
+        let held = self.shelves.shelf("services").snapshot().get(&ObjectKey::new(namespace, name)).cloned();
+        Ok(held.ok_or_else(|| format!("service \"{name}\" not found"))?.parse())
+    }
+
+    /// Addresses that are ready, best first, or why there are none, in upstream's words.
+    fn resolve(&self, service: &Value, namespace: &str, name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let found = list(&service["spec"], "ports").iter().find(|p| p["port"].as_u64() == Some(u64::from(port)));
+        let found = found.ok_or_else(|| format!("no service port {port} found for service \"{name}\""))?;
+        let port_name = text(found, "name");
+        let mut places = self.by_slices(namespace, name, port_name);
+        if places.is_empty() {
+            places = self.by_endpoints(&ObjectKey::new(namespace, name), port_name);
+        }
+        if places.is_empty() {
+            places = self.by_pods(namespace, service, found);
+        }
+        if places.is_empty() {
+            return Err(format!("no endpoints available for service \"{name}\""));
+        }
+        Ok(places)
     }
 
     fn by_slices(&self, namespace: &str, name: &str, port: &str) -> Vec<SocketAddr> {
@@ -81,24 +105,27 @@ fn named_port(pod: &Value, name: &str) -> Option<u64> {
     ports.into_iter().find(|p| text(p, "name") == name)?["containerPort"].as_u64()
 }
 
-impl ResolveService for ClusterServices {
-    fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-        let key = ObjectKey::new(namespace, name);
-        let held = self.shelves.shelf("services").snapshot().get(&key).cloned();
-        let service = held.ok_or_else(|| format!("service \"{name}\" not found"))?.parse();
-        let found = list(&service["spec"], "ports").iter().find(|p| p["port"].as_u64() == Some(u64::from(port)));
-        let found = found.ok_or_else(|| format!("no service port {port} found for service \"{name}\""))?;
-        let port_name = text(found, "name");
-        let mut places = self.by_slices(namespace, name, port_name);
-        if places.is_empty() {
-            places = self.by_endpoints(&key, port_name);
+#[async_trait]
+impl Dial for ClusterServices {
+    async fn dial(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Duplex>, String> {
+        let service = self.service(namespace, name)?;
+        if service["spec"]["type"] == "ExternalName" {
+            let host = text(&service["spec"], "externalName");
+            let stream = TcpStream::connect((host, port)).await.map_err(|e| format!("dial tcp {host}:{port}: {e}"))?;
+            return Ok(Box::new(stream));
         }
-        if places.is_empty() {
-            places = self.by_pods(namespace, &service, found);
+        let places = self.resolve(&service, namespace, name, port)?;
+        let mut refused = None;
+        if let Some(dial) = self.dial.get() {
+            match dial.dial(namespace, name, port).await {
+                Ok(stream) => return Ok(stream),
+                Err(why) => refused = Some(why),
+            }
         }
-        if places.is_empty() {
-            return Err(format!("no endpoints available for service \"{name}\""));
-        }
-        Ok(places)
+        let stream = TcpStream::connect(&places[..]).await;
+        let stream = stream.map_err(|e| refused.unwrap_or_else(|| format!("dial tcp {name}.{namespace}.svc:{port}: {e}")))?;
+        // A review is one write; waiting for more would only cost time.
+        let _ = stream.set_nodelay(true);
+        Ok(Box::new(stream))
     }
 }

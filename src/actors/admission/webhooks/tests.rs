@@ -1,9 +1,13 @@
 //! Webhooks against a TLS server of this process.
+use crate::actors::admission::ClusterServices;
 use crate::actors::admission::Plugins;
+use crate::actors::admission::notes::noting;
 use crate::actors::admission::tests::{Rig, pod};
+use crate::actors::aggregation::{Dial, Duplex};
 use crate::actors::kinds::{Admission, Attributes, Operation};
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::ServerConfig;
@@ -12,7 +16,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// A webhook that answers every review with what a function makes of its request.
@@ -164,4 +168,95 @@ async fn a_webhook_that_fails_counts_by_its_policy() {
     assert!(failed.message.ends_with("Post \"https://hook.ns.svc:443/?timeout=5s\": service \"hook\" not found"), "{failed}");
     configure(&rig, "validating", &server, |hook| hook["failurePolicy"] = "Ignore".into());
     assert_eq!(validate(&rig, false).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn what_a_webhook_brings_in_gets_what_everything_gets() {
+    let server = Server::start(|request| {
+        let sidecar = json!({ "name": "sidecar", "image": "i" });
+        let has = request["object"]["spec"]["containers"].as_array().expect("containers").iter().any(|c| c["name"] == "sidecar");
+        let patch = json!([{ "op": "add", "path": "/spec/containers/-", "value": sidecar }]);
+        let patch = if has { json!([{ "op": "add", "path": "/spec/hostname", "value": "again" }]) } else { patch };
+        json!({ "allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch.to_string()) })
+    })
+    .await;
+    let rig = Rig::new(Plugins::choose(&["AlwaysPullImages".into()], &[]).expect("plugins"));
+    let limits = json!([{ "type": "Container", "default": { "cpu": "500m" } }]);
+    rig.put("limitranges", json!({ "metadata": { "name": "l", "namespace": "ns" }, "spec": { "limits": limits } }));
+    let key = ObjectKey::new("ns", "p");
+    for (policy, hostname) in [("Never", Value::Null), ("IfNeeded", json!("again"))] {
+        configure(&rig, "mutating", &server, |hook| hook["reinvocationPolicy"] = policy.into());
+        let (made, _) = rig.create("pods", pod(|_| {})).expect("a good pod");
+        let asked = Admission::ask_mutating(&rig.chain, rig.attributes("pods", Operation::Create, &key), made, None);
+        let (asked, notes) = noting(asked).await;
+        let spec = &asked.expect("granted").0["spec"];
+        let sidecar = &spec["containers"][1];
+        assert_eq!((&sidecar["resources"]["limits"], &sidecar["imagePullPolicy"]), (&json!({ "cpu": "500m" }), &json!("Always")));
+        assert_eq!(sidecar["volumeMounts"], spec["containers"][0]["volumeMounts"], "the token, once");
+        assert_eq!((spec["volumes"].as_array().map(Vec::len), &spec["hostname"]), (Some(1), &hostname), "{policy}");
+        let noted = &notes["mutation.webhook.admission.k8s.io/round_0_index_0"];
+        assert_eq!(noted, r#"{"configuration":"c","mutated":true,"webhook":"w.example.com"}"#);
+        assert_eq!(notes.contains_key("mutation.webhook.admission.k8s.io/round_1_index_0"), policy == "IfNeeded");
+    }
+}
+
+#[tokio::test]
+async fn mutating_webhooks_hear_of_deletions_too() {
+    let server = Server::start(|request| {
+        assert_eq!((&request["operation"], &request["object"]), (&json!("DELETE"), &Value::Null));
+        let options = json!({ "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "gracePeriodSeconds": 7 });
+        assert_eq!((&request["options"], &request["oldObject"]["metadata"]["name"]), (&options, &json!("p")));
+        match request["dryRun"] == true {
+            true => {
+                json!({ "allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(r#"[{"op":"add","path":"/a","value":1}]"#) })
+            }
+            false => json!({ "allowed": false, "status": { "message": "it stays" } }),
+        }
+    })
+    .await;
+    let rig = Rig::new(Plugins::default());
+    configure(&rig, "mutating", &server, |hook| hook["rules"][0]["operations"] = json!(["DELETE"]));
+    let (key, options) = (ObjectKey::new("ns", "p"), json!({ "gracePeriodSeconds": 7 }));
+    for (dry_run, words) in [
+        (false, "admission webhook \"w.example.com\" denied the request: it stays"),
+        (true, "admission webhook \"w.example.com\" attempted to modify the object, which is not supported for this operation"),
+    ] {
+        let a = Attributes { dry_run, options: &options, ..rig.attributes("pods", Operation::Delete, &key) };
+        assert!(rig.chain.asks(&a));
+        let said = Admission::ask_validating(&rig.chain, a, None, Some(&pod(|_| {}))).await.expect_err("a refusal").message;
+        assert!(said.ends_with(words), "{said}");
+    }
+}
+
+/// Knows one way, wherever it is asked to go.
+struct OneWay(u16);
+
+#[async_trait]
+impl Dial for OneWay {
+    async fn dial(&self, _: &str, _: &str, _: u16) -> Result<Box<dyn Duplex>, String> {
+        Ok(Box::new(TcpStream::connect(("127.0.0.1", self.0)).await.map_err(|e| e.to_string())?))
+    }
+}
+
+#[tokio::test]
+async fn services_are_reached_through_nodes_or_by_the_name_outside() {
+    let rig = Rig::new(Plugins::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    rig.put("services", json!({ "metadata": { "name": "hook", "namespace": "ns" }, "spec": { "ports": [{ "port": 443 }] } }));
+    let outside = json!({ "type": "ExternalName", "externalName": "localhost" });
+    rig.put("services", json!({ "metadata": { "name": "outside", "namespace": "ns" }, "spec": outside }));
+    // Nothing here leads to the pod's address.
+    let slice = json!({
+        "metadata": { "name": "hook-1", "namespace": "ns", "labels": { "kubernetes.io/service-name": "hook" } },
+        "ports": [{ "name": "", "port": port }], "endpoints": [{ "addresses": ["127.255.255.1"], "conditions": { "ready": true } }],
+    });
+    rig.put("endpointslices.discovery.k8s.io", slice);
+    let services = ClusterServices::new(rig.shelves.clone());
+    assert!(services.dial("ns", "outside", port).await.is_ok());
+    assert!(services.dial("ns", "hook", 443).await.is_err());
+    services.dial_by(Arc::new(OneWay(port)));
+    assert!(services.dial("ns", "hook", 443).await.is_ok());
+    assert_eq!(services.dial("ns", "other", 443).await.err().as_deref(), Some("service \"other\" not found"));
+    assert_eq!(services.dial("ns", "hook", 80).await.err().as_deref(), Some("no service port 80 found for service \"hook\""));
 }

@@ -21,7 +21,7 @@ pub fn role_rules(name: &str) -> Vec<PolicyRule> {
 
 /// An index of nothing but the defaults, for tests.
 #[cfg(test)]
-pub(super) fn index() -> super::RbacIndex {
+pub(crate) fn index() -> super::RbacIndex {
     use crate::protocol::meta::ObjectKey;
     let mut index = super::RbacIndex::default();
     for wanted in objects(policy()) {

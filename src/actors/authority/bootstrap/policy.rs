@@ -81,6 +81,10 @@ impl Policy {
                 let subjects = subjects.iter().map(|s| subject(s)).collect::<Option<Vec<_>>>()?;
                 self.bindings.push(DefaultBinding { namespace: String::new(), name: (*role).into(), role: (*role).into(), subjects });
             }
+            ["bind-as", name, role, subjects @ ..] => {
+                let subjects = subjects.iter().map(|s| subject(s)).collect::<Option<Vec<_>>>()?;
+                self.bindings.push(DefaultBinding { namespace: String::new(), name: (*name).into(), role: (*role).into(), subjects });
+            }
             ["bind-in", namespace, name, role, subjects @ ..] => {
                 let subjects = subjects.iter().map(|s| subject(s)).collect::<Option<Vec<_>>>()?;
                 let (namespace, name, role) = ((*namespace).into(), (*name).into(), (*role).into());

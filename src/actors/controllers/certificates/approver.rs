@@ -4,17 +4,17 @@ use super::super::plan::{Action, Plan};
 use super::signer::check_kubelet_client;
 use super::{conditions_and, has, is_issued, patch, usages};
 use crate::actors::kinds::certificates::signing_request::{KUBELET_CLIENT_SIGNER, decoded};
-use crate::protocol::user::{MASTERS, NODES, User};
+use crate::protocol::authority::{Attributes, Authorize};
+use crate::protocol::user::User;
 use crate::storage::entry::Entry;
 use crate::storage::pki::ParsedRequest;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether a user may create this subresource of `certificatesigningrequests.certificates.k8s.io`.
 pub type MayRequest = Arc<dyn Fn(&User, &str) -> bool + Send + Sync>;
-
-/// The group of bearers of bootstrap tokens for nodes, as kubeadm names it.
-const BOOTSTRAPPERS: &str = "system:bootstrappers:kubeadm:default-node-token";
 
 /// What may be approved, in the order that it is tried: the subresource that it takes the right to, whether the name in the
 /// request must be that of whoever asks, and what the condition says.
@@ -23,18 +23,26 @@ const RECOGNIZED: [(&str, bool, &str); 2] = [
     ("nodeclient", false, "Auto approving kubelet client certificate after SubjectAccessReview."),
 ];
 
-/// The rights that kubeadm gives: nodes renew their own certificate, and who has a bootstrap token gets a first one.
-pub fn usual_rights(user: &User, subresource: &str) -> bool {
-    let group = match subresource {
-        "selfnodeclient" => NODES,
-        "nodeclient" => BOOTSTRAPPERS,
-        _ => return false,
-    };
-    user.is_in(MASTERS) || user.is_in(group)
+/// A request of somebody without the right is looked at again: roles may come later. At first after this, in the end as seldom as that.
+const PATIENCE: (i64, i64) = (1, 1000);
+
+/// What the cluster's authorizers say.
+pub fn rights(authorizer: Arc<dyn Authorize>) -> MayRequest {
+    Arc::new(move |user, subresource| {
+        let wanted = Attributes {
+            verb: "create",
+            group: "certificates.k8s.io",
+            version: "*",
+            resource: "certificatesigningrequests",
+            subresource,
+            ..Attributes::default()
+        };
+        authorizer.decide(user, &wanted).allowed
+    })
 }
 
 /// Decides about one request.
-pub fn plan(entry: &Entry, object: &Value, may: &dyn Fn(&User, &str) -> bool) -> Plan {
+pub fn plan(entry: &Entry, object: &Value, now: Timestamp, may: &dyn Fn(&User, &str) -> bool) -> Plan {
     let mut plan = Plan::quiet();
     let spec = &object["spec"];
     if is_issued(object) || has(object, "Approved") || has(object, "Denied") || spec["signerName"] != KUBELET_CLIENT_SIGNER {
@@ -48,6 +56,8 @@ pub fn plan(entry: &Entry, object: &Value, may: &dyn Fn(&User, &str) -> bool) ->
     let found = RECOGNIZED.into_iter().find(|(right, own, _)| (!own || user.name == request.common_name) && may(&user, right));
     let Some((right, _, message)) = found else {
         plan.why = format!("request {}: {} may not have it approved", entry.key.name, user.name);
+        let age = (now.as_second() - entry.meta.created).clamp(PATIENCE.0, PATIENCE.1);
+        plan.requeue(Duration::from_secs(age.unsigned_abs()));
         return plan;
     };
     let condition = json!({ "type": "Approved", "status": "True", "reason": "AutoApproved", "message": message });

@@ -53,7 +53,7 @@ impl Controller for Certificates {
     fn plan(&mut self, key: &Key, world: &dyn World, now: Timestamp, _failure: Option<&Failure>) -> Plan {
         let Some(entry) = world.get(&key.kind, &key.object).filter(|e| e.meta.deleting.is_none()) else { return Plan::quiet() };
         let object = entry.parse();
-        let approval = approver::plan(&entry, &object, &*self.may_request);
+        let approval = approver::plan(&entry, &object, now, &*self.may_request);
         if !approval.actions.is_empty() {
             return approval;
         }
@@ -64,7 +64,11 @@ impl Controller for Certificates {
         if !signing.actions.is_empty() {
             return signing;
         }
-        cleaner::plan(&entry, &object, now)
+        let mut plan = cleaner::plan(&entry, &object, now);
+        if let Some(delay) = approval.requeue_after {
+            plan.requeue(delay);
+        }
+        plan
     }
 }
 

@@ -1,9 +1,11 @@
 use super::super::plan::Action;
 use super::super::testing::{Model, at};
-use super::approver::usual_rights;
 use super::signer::{Refusal, judge, life};
 use super::*;
+use crate::actors::authority::{RbacIndex, bootstrap};
 use crate::actors::kinds::certificates::signing_request::{CLIENT_SIGNER, KUBELET_CLIENT_SIGNER, KUBELET_SERVING_SIGNER};
+use crate::protocol::authority::{Attributes, Authorize, Decision};
+use crate::protocol::user::User;
 use crate::storage::pki::{ParsedRequest, PkiConfig, identity_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -71,8 +73,18 @@ fn what_signers_sign() {
     assert_eq!((life(Some(1)).as_secs(), life(Some(7200)).as_secs(), life(Some(i64::MAX))), (600, 7200, life(None)));
 }
 
+/// What the default roles allow, and nothing else.
+struct Defaults(RbacIndex);
+
+impl Authorize for Defaults {
+    fn decide(&self, user: &User, wanted: &Attributes<'_>) -> Decision {
+        Decision { allowed: self.0.allows(user, wanted).is_ok(), ..Decision::default() }
+    }
+}
+
 #[test]
 fn nodes_are_approved_for_themselves_only() {
+    let may = approver::rights(Arc::new(Defaults(bootstrap::index())));
     let model = Model::default();
     let table: [(&str, &[&str], Option<&str>); 4] = [
         ("system:node:n1", &["system:nodes"], Some("Auto approving self kubelet client certificate after SubjectAccessReview.")),
@@ -86,16 +98,21 @@ fn nodes_are_approved_for_themselves_only() {
     ];
     for (user, groups, message) in table {
         let entry = put(&model, node_spec(user, groups), json!({}));
-        let plan = approver::plan(&entry, &entry.parse(), &usual_rights);
+        let plan = approver::plan(&entry, &entry.parse(), at(0), &*may);
         let found = plan.actions.iter().find_map(|action| match action {
             Action::Patch(p) if p.subresource == Some("approval") => p.patch["status"]["conditions"][0]["message"].as_str(),
             _ => None,
         });
         assert_eq!(found, message, "{user}");
+        assert_eq!(plan.requeue_after.is_some(), message.is_none(), "a right may come later: {user}");
     }
+    // Where the cluster's roles say otherwise, that is what counts.
+    let entry = put(&model, node_spec("system:node:n1", &["system:nodes"]), json!({}));
+    let nobody = approver::rights(Arc::new(Defaults(RbacIndex::default())));
+    assert!(approver::plan(&entry, &entry.parse(), at(0), &*nobody).actions.is_empty());
     let denied = json!({"conditions": [{"type": "Denied", "status": "True"}]});
     let entry = put(&model, node_spec("system:node:n1", &["system:nodes"]), denied);
-    assert!(approver::plan(&entry, &entry.parse(), &usual_rights).actions.is_empty());
+    assert!(approver::plan(&entry, &entry.parse(), at(0), &*may).actions.is_empty());
 }
 
 #[test]

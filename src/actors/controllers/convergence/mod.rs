@@ -6,7 +6,11 @@ mod cron_jobs;
 mod daemon_sets;
 mod deployments;
 mod disruptions;
+mod endpoints;
+mod garbage;
 mod nodes;
+mod quotas;
+mod replicas;
 mod stateful_sets;
 mod volumes;
 

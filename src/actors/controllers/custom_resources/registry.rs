@@ -1,9 +1,8 @@
 //! Where definitions become kinds.
-use crate::actors::admission::{ClusterServices, ResolveService};
+use crate::actors::aggregation::Dial;
 use crate::actors::kinds::apiextensions::{SHELF, conditions::is_true};
-use crate::actors::kinds::custom::{Endpoint, EndpointResolver, kinds_of};
+use crate::actors::kinds::custom::{Connection, ServiceConnector, kinds_of};
 use crate::actors::kinds::{Body, Kinds};
-use crate::protocol::meta::ObjectKey;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -22,12 +21,14 @@ pub trait Register: Send + Unpin + 'static {
 /// What was registered last for each definition, so that the same is not compiled again.
 pub struct KindRegistry {
     kinds: Arc<Kinds>,
+    /// The way to conversion webhooks.
+    services: Arc<dyn Dial>,
     known: Mutex<HashMap<String, String>>,
 }
 
 impl KindRegistry {
-    pub fn new(kinds: Arc<Kinds>) -> Arc<Self> {
-        Arc::new(KindRegistry { kinds, known: Mutex::default() })
+    pub fn new(kinds: Arc<Kinds>, services: Arc<dyn Dial>) -> Arc<Self> {
+        Arc::new(KindRegistry { kinds, services, known: Mutex::default() })
     }
 }
 
@@ -48,9 +49,8 @@ impl Register for Arc<KindRegistry> {
         if self.kinds.by_shelf(name).is_some_and(|served| matches!(served.kind.body, Body::Typed(_))) {
             return Err(format!("{name} is built in"));
         }
-        let resolver: Arc<dyn EndpointResolver> =
-            Arc::new(Services { kinds: self.kinds.clone(), endpoints: ClusterServices::new(self.kinds.shelves.clone()) });
-        let versions = kinds_of(crd, &resolver).map_err(|e| e.to_string())?;
+        let services: Arc<dyn ServiceConnector> = Arc::new(Services(self.services.clone()));
+        let versions = kinds_of(crd, &services).map_err(|e| e.to_string())?;
         self.kinds.replace(versions);
         known.insert(name.to_string(), print);
         Ok(())
@@ -84,25 +84,12 @@ pub fn register_stored(registry: &Arc<KindRegistry>) {
     }
 }
 
-/// Services of this cluster: by their endpoints, or by the name outside that they stand for.
-struct Services {
-    kinds: Arc<Kinds>,
-    endpoints: ClusterServices,
-}
+/// Services of this cluster, as everybody else reaches them.
+struct Services(Arc<dyn Dial>);
 
 #[async_trait]
-impl EndpointResolver for Services {
-    async fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Endpoint, String> {
-        match self.endpoints.resolve(namespace, name, port) {
-            Ok(addresses) => Ok(Endpoint { addresses }),
-            Err(why) => {
-                let services = self.kinds.find("", "services").ok_or("services are not served")?;
-                let service = services.shelf.snapshot().get(&ObjectKey::new(namespace, name)).map(|e| e.parse());
-                let outside = service.filter(|s| s["spec"]["type"] == "ExternalName").ok_or(why)?;
-                let host = outside["spec"]["externalName"].as_str().unwrap_or_default().to_string();
-                let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|e| e.to_string())?;
-                Ok(Endpoint { addresses: found.collect() })
-            }
-        }
+impl ServiceConnector for Services {
+    async fn connect(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Connection>, String> {
+        Ok(Box::new(self.0.dial(namespace, name, port).await?))
     }
 }

@@ -17,10 +17,11 @@ use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
-use legacy::ENDPOINTS;
+pub use legacy::ENDPOINTS;
 use serde_json::json;
 use service::Target;
-use slices::{Owner, SERVICE_NAME, SLICES};
+pub use slices::SLICES;
+use slices::{Owner, SERVICE_NAME};
 use std::sync::Arc;
 use trigger::{LAST_CHANGE, Triggers};
 
@@ -31,7 +32,7 @@ const ROOM: usize = 100;
 const MIRROR_ROOM: usize = 1000;
 
 /// Decides about the slices and the Endpoints of one service.
-fn plan_service(service: &Arc<Entry>, world: &dyn World, triggers: &mut Triggers) -> Plan {
+fn plan_service(service: &Arc<Entry>, world: &dyn World, room: usize, triggers: &mut Triggers) -> Plan {
     let mut plan = Plan::quiet();
     let Light::Workload(light) = &service.light else { return plan };
     let object = service.parse();
@@ -49,7 +50,7 @@ fn plan_service(service: &Arc<Entry>, world: &dyn World, triggers: &mut Triggers
         kind: "Service",
         labels: service::labels(service, &object),
         annotations: json!({ LAST_CHANGE: trigger }),
-        room: ROOM,
+        room,
     };
     let existing = own_slices(service, world);
     slices::reconcile(&owner, &existing, service::groups(service, &object, &targets, world), &mut plan);
@@ -100,9 +101,23 @@ fn delete(kind: &str, entry: &Entry) -> Action {
 }
 
 /// The controller around both.
-#[derive(Default)]
 pub struct Endpoints {
     triggers: Triggers,
+    /// The most endpoints of a service's slice.
+    room: usize,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Endpoints::with_room(ROOM)
+    }
+}
+
+impl Endpoints {
+    /// Whose slices have at most so many endpoints.
+    pub fn with_room(room: usize) -> Self {
+        Endpoints { triggers: Triggers::default(), room }
+    }
 }
 
 impl Controller for Endpoints {
@@ -151,6 +166,6 @@ impl Controller for Endpoints {
             }
             return Plan::quiet();
         };
-        if &*key.kind == SERVICES { plan_service(&entry, world, &mut self.triggers) } else { plan_endpoints(&entry, world) }
+        if &*key.kind == SERVICES { plan_service(&entry, world, self.room, &mut self.triggers) } else { plan_endpoints(&entry, world) }
     }
 }

@@ -31,6 +31,7 @@ pub static VALIDATING: Kind = Kind {
         validate: validate_validating,
         validate_status: |new, _| validate_status(new),
         generation: true,
+        unconditional: false,
         ..PLAIN
     },
     columns: &[
@@ -47,7 +48,7 @@ pub static MUTATING: Kind = Kind {
     resource: resource("MutatingAdmissionPolicy", "mutatingadmissionpolicies", "mutatingadmissionpolicy", &[]),
     body: typed(&MUTATING_ADMISSION_POLICY),
     schema: "MutatingAdmissionPolicy",
-    rules: Rules { default, validate: validate_mutating, generation: true, ..PLAIN },
+    rules: Rules { default, validate: validate_mutating, generation: true, unconditional: false, ..PLAIN },
     columns: &[
         NAME,
         column("Mutations", "integer", 0, "How many mutations there are."),

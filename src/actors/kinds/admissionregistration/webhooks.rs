@@ -15,7 +15,13 @@ pub static VALIDATING: Kind = Kind {
     resource: resource("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "validatingwebhookconfiguration", &[]),
     body: typed(&VALIDATING_WEBHOOK_CONFIGURATION),
     schema: "ValidatingWebhookConfiguration",
-    rules: Rules { default: |o| items_mut(o, "webhooks").for_each(default_webhook), validate, generation: true, ..PLAIN },
+    rules: Rules {
+        default: |o| items_mut(o, "webhooks").for_each(default_webhook),
+        validate,
+        generation: true,
+        unconditional: false,
+        ..PLAIN
+    },
     columns: COLUMNS,
     row,
     view: None,
@@ -25,7 +31,7 @@ pub static MUTATING: Kind = Kind {
     resource: resource("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutatingwebhookconfiguration", &[]),
     body: typed(&MUTATING_WEBHOOK_CONFIGURATION),
     schema: "MutatingWebhookConfiguration",
-    rules: Rules { default: default_mutating, validate, generation: true, ..PLAIN },
+    rules: Rules { default: default_mutating, validate, generation: true, unconditional: false, ..PLAIN },
     columns: COLUMNS,
     row,
     view: None,

@@ -45,6 +45,7 @@ pub static KIND: Kind = Kind {
         validate_update: update::validate,
         validate_status: |new, _| names::validate(&new["status"]["acceptedNames"], "status.acceptedNames"),
         generation: true,
+        unconditional: false,
         ..PLAIN
     },
     columns: COLUMNS,

@@ -32,7 +32,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&API_SERVICE),
     schema: "APIService",
-    rules: Rules { name: name_is_path_segment, default, create, validate, validate_status, ..PLAIN },
+    rules: Rules { name: name_is_path_segment, default, create, validate, validate_status, unconditional: false, ..PLAIN },
     columns: COLUMNS,
     row,
     view: None,

@@ -8,7 +8,7 @@ use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::{member, members, set};
-use crate::protocol::validation::{default_pod_template, immutable, only_always, same, selector, validate_pod_template};
+use crate::protocol::validation::{default_pod_template, immutable, only_always, same, selector, validate_pod_template, workload_warnings};
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     body: Body::Typed(&DAEMON_SET),
     schema: "DaemonSet",
     rules: Rules {
+        warnings: |new, old| workload_warnings(new, old, "/spec/template"),
         default,
         create,
         update,

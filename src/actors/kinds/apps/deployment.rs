@@ -8,7 +8,7 @@ use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::{member, members, set};
-use crate::protocol::validation::{default_pod_template, immutable, same};
+use crate::protocol::validation::{default_pod_template, immutable, namesake_warnings, same};
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
     body: Body::Typed(&DEPLOYMENT),
     schema: "Deployment",
     rules: Rules {
+        warnings: |new, old| namesake_warnings(new, old, "/spec/template"),
         default,
         create: |o| o["status"] = json!({}),
         update,

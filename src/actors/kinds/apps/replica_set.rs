@@ -7,7 +7,7 @@ use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::immutable;
+use crate::protocol::validation::{immutable, namesake_warnings};
 use serde_json::Value;
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     body: Body::Typed(&REPLICA_SET),
     schema: "ReplicaSet",
     rules: Rules {
+        warnings: |new, old| namesake_warnings(new, old, "/spec/template"),
         default: default_replicas,
         create,
         validate,

@@ -9,7 +9,7 @@ use crate::protocol::names;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::{list, member, members, set};
-use crate::protocol::validation::{default_pod_template, only_always, same, validate_pod_template};
+use crate::protocol::validation::{default_pod_template, only_always, same, validate_pod_template, workload_warnings};
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -33,6 +33,7 @@ pub static KIND: Kind = Kind {
     body: Body::Typed(&STATEFUL_SET),
     schema: "StatefulSet",
     rules: Rules {
+        warnings: |new, old| workload_warnings(new, old, "/spec/template"),
         // Pods are named after their set and carry its name as a host name.
         name: names::name_is_label,
         default,

@@ -4,12 +4,12 @@ use crate::actors::kinds::apps::checks::not_negative;
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, container_images, container_names, name, since};
 use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::CRON_JOB;
-use crate::protocol::names;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::selector::LabelSelector;
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::default_pod_template;
 use crate::protocol::validation::defaults::{member, members, set};
+use crate::protocol::validation::namesake_warnings;
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -157,14 +157,7 @@ fn time_zone(object: &Value) -> Option<FieldError> {
 }
 
 fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
-    let mut said = Vec::new();
-    let findings = names::dns1123_label(new["metadata"]["name"].as_str().unwrap_or_default());
-    if old.is_none() && !findings.is_empty() {
-        said.push(format!(
-            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-            findings.join(" ")
-        ));
-    }
+    let mut said = namesake_warnings(new, old, "/spec/jobTemplate/spec/template");
     if new["spec"]["schedule"].as_str().is_some_and(|s| s.contains("TZ")) {
         said.push("spec.schedule: \"TZ\" or \"CRON_TZ\" in schedule is not supported, use timeZone field instead".into());
     }

@@ -11,7 +11,7 @@ use crate::protocol::status::FieldError;
 use crate::protocol::table::human_duration;
 use crate::protocol::time::parse_seconds;
 use crate::protocol::validation::defaults::{list, member, members, object, set};
-use crate::protocol::validation::{default_pod_template, same};
+use crate::protocol::validation::{default_pod_template, namesake_warnings, same};
 use crate::storage::Entry;
 use serde_json::{Value, json};
 
@@ -192,14 +192,7 @@ fn validate(job: &Value) -> Vec<FieldError> {
 }
 
 fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
-    let mut said = Vec::new();
-    let findings = names::dns1123_label(new["metadata"]["name"].as_str().unwrap_or_default());
-    if old.is_none() && !findings.is_empty() {
-        said.push(format!(
-            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-            findings.join(" ")
-        ));
-    }
+    let mut said = namesake_warnings(new, old, "/spec/template");
     said.extend(job_spec::warnings(&new["spec"]));
     said
 }

@@ -28,6 +28,7 @@ pub static KIND: Kind = Kind {
         update: |new, old| drop_coordination(new, Some(old)),
         validate,
         create_on_update: true,
+        unconditional: false,
         ..PLAIN
     },
     columns: COLUMNS,

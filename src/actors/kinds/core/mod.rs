@@ -21,6 +21,8 @@ pub mod service_addresses;
 #[cfg(test)]
 mod tests;
 
+pub use pod::qos_class;
+
 use super::Kind;
 
 pub(super) const KINDS: &[&Kind] = &[

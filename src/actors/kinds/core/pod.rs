@@ -7,7 +7,7 @@ use crate::protocol::light::{Light, Phase, pod_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::members;
-use crate::protocol::validation::{default_pod, validate_pod};
+use crate::protocol::validation::{default_pod, pod_warnings, validate_pod};
 use crate::storage::Entry;
 use serde_json::{Value, json};
 
@@ -45,6 +45,8 @@ pub static KIND: Kind = Kind {
         default,
         create,
         validate: validate_pod,
+        // Changes of pods are many, and hardly ever a person's: upstream says nothing about them.
+        warnings: |new, old| if old.is_none() { pod_warnings(new) } else { Vec::new() },
         validate_create,
         validate_update: pod_update::validate,
         validate_status: pod_update::validate_status,
@@ -137,12 +139,14 @@ fn apply_match_label_keys(spec: &mut Value, labels: &Value) {
     }
 }
 
-/// The quality-of-service class, by upstream's rule over cpu and memory of all containers.
+/// The quality-of-service class, by upstream's rule over cpu and memory: of the pod as a whole when it says something of that, else of
+/// all its containers.
 pub fn qos_class(spec: &Value) -> &'static str {
     let lists = ["containers", "initContainers"].into_iter().filter_map(|f| spec[f].as_array());
+    let of_containers = || lists.flatten().map(|container| &container["resources"]).collect();
+    let all: Vec<&Value> = if spec["resources"].is_object() { vec![&spec["resources"]] } else { of_containers() };
     let (mut any, mut guaranteed) = (false, true);
-    for container in lists.flatten() {
-        let resources = &container["resources"];
+    for resources in all {
         for resource in ["cpu", "memory"] {
             let positive = |kind: &str| {
                 let text = resources[kind][resource].as_str()?;

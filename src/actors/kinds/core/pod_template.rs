@@ -4,7 +4,7 @@ use crate::actors::kinds::{Body, Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::POD_TEMPLATE;
 use crate::protocol::resource::{ALL_VERBS, Resource};
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::{default_pod_spec, labels, validate_pod_spec};
+use crate::protocol::validation::{default_pod_spec, labels, validate_pod_spec, workload_warnings};
 use serde_json::Value;
 
 pub static KIND: Kind = Kind {
@@ -22,7 +22,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&POD_TEMPLATE),
     schema: "PodTemplate",
-    rules: Rules { default, validate, generation: true, ..PLAIN },
+    rules: Rules { default, validate, warnings: |new, old| workload_warnings(new, old, "/template"), generation: true, ..PLAIN },
     columns: COLUMNS,
     row: |o, _| {
         let template = &o["template"];

@@ -7,7 +7,7 @@ use crate::protocol::light::{Light, workload_light};
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use crate::protocol::validation::defaults::{member, members, set};
-use crate::protocol::validation::{default_pod_template, only_always, validate_pod_template};
+use crate::protocol::validation::{default_pod_template, namesake_warnings, only_always, validate_pod_template};
 use serde_json::{Value, json};
 
 const RW: &[&str] = &["get", "patch", "update"];
@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     body: Body::Typed(&REPLICATION_CONTROLLER),
     schema: "ReplicationController",
     rules: Rules {
+        warnings: |new, old| namesake_warnings(new, old, "/spec/template"),
         default,
         create,
         validate,

@@ -95,12 +95,17 @@ impl CustomBody for SchemaBody {
 
     fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let mut errors = validate_update(new, old, &self.own.schema, "");
-        errors.extend(check_lists(new, &self.own.schema, ""));
+        let lists = |object: &Value| check_lists(object, &self.own.schema, "");
+        let found = lists(new);
+        // Who holds a list with duplicates already may keep some.
+        if !found.is_empty() && old.is_none_or(|old| lists(old).is_empty()) {
+            errors.extend(found);
+        }
         errors.extend(check_embedded(new, &self.own.schema));
         let Some(rules) = &self.rules else { return errors };
         let blocks = |e: &FieldError| {
-            use FieldErrorKind::{Required, TooLong, TooMany, TypeInvalid};
-            matches!(e.kind, Required | TooLong | TooMany | TypeInvalid)
+            use FieldErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+            matches!(e.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)
         };
         if errors.iter().any(blocks) {
             let why =

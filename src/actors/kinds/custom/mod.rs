@@ -11,7 +11,7 @@ mod webhook;
 pub use conversion::{ConversionError, Converter, SameShape};
 pub use family::{Family, Version};
 pub use reading::Reading;
-pub use webhook::{Endpoint, EndpointResolver, WebhookConverter};
+pub use webhook::{Connection, ServiceConnector, WebhookConverter};
 
 use super::{Body, Kind, PLAIN, Rules};
 use crate::protocol::interned::{interned, interned_list};
@@ -36,8 +36,8 @@ pub enum CustomError {
 }
 
 /// Kinds for every version of a definition, the stored one first, each with whether it is served. `accepted` names are used where the
-/// status has them. `resolver` finds the addresses of conversion webhooks.
-pub fn kinds_of(crd: &Value, resolver: &Arc<dyn EndpointResolver>) -> Result<Vec<(Arc<Kind>, bool)>, CustomError> {
+/// status has them. `resolver` leads to conversion webhooks.
+pub fn kinds_of(crd: &Value, resolver: &Arc<dyn ServiceConnector>) -> Result<Vec<(Arc<Kind>, bool)>, CustomError> {
     let spec = &crd["spec"];
     let group = spec["group"].as_str().unwrap_or_default();
     let storage = version_names(spec).into_iter().find(|(_, stored)| *stored).map(|(name, _)| name).ok_or(CustomError::NoStorage)?;
@@ -59,7 +59,7 @@ pub fn kinds_of(crd: &Value, resolver: &Arc<dyn EndpointResolver>) -> Result<Vec
             resource: own.resource.clone(),
             body: Body::Custom(Arc::new(SchemaBody::new(&family, own, version))),
             schema: "",
-            rules: Rules { name: name_is_subdomain, generation: true, ..PLAIN },
+            rules: Rules { name: name_is_subdomain, generation: true, unconditional: false, ..PLAIN },
             columns: &[],
             row: |_, _| Vec::new(),
             view: None,

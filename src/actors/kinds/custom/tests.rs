@@ -7,8 +7,8 @@ use serde_json::json;
 struct Nowhere;
 
 #[async_trait]
-impl EndpointResolver for Nowhere {
-    async fn resolve(&self, _: &str, name: &str, _: u16) -> Result<Endpoint, String> {
+impl ServiceConnector for Nowhere {
+    async fn connect(&self, _: &str, name: &str, _: u16) -> Result<Box<dyn Connection>, String> {
         Err(format!("service \"{name}\" not found"))
     }
 }
@@ -44,7 +44,7 @@ fn crd() -> Value {
 }
 
 fn kinds() -> Vec<(Arc<Kind>, bool)> {
-    let resolver: Arc<dyn EndpointResolver> = Arc::new(Nowhere);
+    let resolver: Arc<dyn ServiceConnector> = Arc::new(Nowhere);
     kinds_of(&crd(), &resolver).expect("a good definition")
 }
 
@@ -122,4 +122,26 @@ async fn versions_are_shown_and_stored() {
     let converter = WebhookConverter::new(&webhook, Arc::new(Nowhere));
     let error = converter.convert(vec![stored], "stable.example.com/v1").await.expect_err("no such service");
     assert_eq!(error.to_string(), "conversion webhook for stable.example.com/v2, Kind=CronTab failed: service \"y\" not found");
+}
+
+#[test]
+fn what_blocks_rules_and_what_was_wrong_before() {
+    let mut crd = crd();
+    for version in crd["spec"]["versions"].as_array_mut().expect("versions") {
+        let properties = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        properties["mode"] = json!({ "type": "string", "enum": ["a", "b"] });
+        properties["tags"] = json!({ "type": "array", "items": { "type": "string" }, "x-kubernetes-list-type": "set" });
+    }
+    let resolver: Arc<dyn ServiceConnector> = Arc::new(Nowhere);
+    let kind = &kinds_of(&crd, &resolver).expect("a good definition")[0].0;
+    // Rules are not tried on a value that the enumeration does not know.
+    let said = create(kind, r#"{"metadata":{"name":"a"},"spec":{"cron":"*","replicas":11,"mode":"c"}}"#).expect_err("no such mode");
+    assert!(said.contains("some validation rules were not checked") && !said.contains("no more than ten"), "{said}");
+    // A list that held something twice may go on doing so; a good one may not begin.
+    let object = |tags: Value| json!({ "metadata": { "name": "a" }, "spec": { "cron": "*", "replicas": 1, "tags": tags } });
+    let (good, bad) = (object(json!(["x"])), object(json!(["x", "x"])));
+    let mut worse = object(json!(["x", "x", "x"]));
+    worse["spec"]["replicas"] = 2.into();
+    assert_eq!(kind.validate_update(&bad, &good).len(), 1);
+    assert_eq!(kind.validate_update(&worse, &bad), []);
 }

@@ -7,9 +7,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// How long a conversion may take, upstream's limit.
@@ -19,18 +19,15 @@ const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// Objects sent at once: a list goes in one piece, as upstream sends it, unless it is enormous.
 const BATCH: usize = 10_000;
 
-/// Where a Service is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The best first.
-    pub addresses: Vec<SocketAddr>,
-}
+/// A connection to a Service.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
-/// Finds the address of a Service. The caller knows about services; this file doesn't.
+/// Connects to Services. The caller knows about them; this file doesn't.
 #[async_trait]
-pub trait EndpointResolver: Send + Sync {
-    /// Addresses behind the Service's port, or why there is none.
-    async fn resolve(&self, namespace: &str, name: &str, port: u16) -> Result<Endpoint, String>;
+pub trait ServiceConnector: Send + Sync {
+    /// A connection to the Service's port, or why there is none.
+    async fn connect(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Connection>, String>;
 }
 
 /// The client of one definition's webhook.
@@ -39,7 +36,7 @@ pub struct WebhookConverter {
     service: Option<Service>,
     ca: Vec<u8>,
     review: &'static str,
-    resolver: Arc<dyn EndpointResolver>,
+    services: Arc<dyn ServiceConnector>,
 }
 
 struct Service {
@@ -51,7 +48,7 @@ struct Service {
 
 impl WebhookConverter {
     /// From `spec.conversion.webhook`.
-    pub fn new(webhook: &Value, resolver: Arc<dyn EndpointResolver>) -> Self {
+    pub fn new(webhook: &Value, services: Arc<dyn ServiceConnector>) -> Self {
         let config = &webhook["clientConfig"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let service = config["service"].as_object().map(|_| Service {
@@ -68,15 +65,14 @@ impl WebhookConverter {
         });
         let ca = base64::engine::general_purpose::STANDARD.decode(text(&config["caBundle"])).unwrap_or_default();
         let url = config["url"].as_str().map(str::to_string);
-        WebhookConverter { url, service, ca, review: review.unwrap_or("apiextensions.k8s.io/v1"), resolver }
+        WebhookConverter { url, service, ca, review: review.unwrap_or("apiextensions.k8s.io/v1"), services }
     }
 
     /// The host to speak to, its address, and the path.
-    async fn target(&self) -> Result<(String, TcpStream, String), String> {
+    async fn target(&self) -> Result<(String, Box<dyn Connection>, String), String> {
         let said = |e: std::io::Error| e.to_string();
         if let Some(service) = &self.service {
-            let endpoint = self.resolver.resolve(&service.namespace, &service.name, service.port).await?;
-            let stream = TcpStream::connect(&endpoint.addresses[..]).await.map_err(said)?;
+            let stream = self.services.connect(&service.namespace, &service.name, service.port).await?;
             let path = if service.path.is_empty() { "/".into() } else { service.path.clone() };
             return Ok((format!("{}.{}.svc", service.name, service.namespace), stream, path));
         }
@@ -84,7 +80,7 @@ impl WebhookConverter {
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_string();
         let stream = TcpStream::connect((host.as_str(), url.port_u16().unwrap_or(443))).await.map_err(said)?;
         let path = url.path_and_query().map_or("/", |p| p.as_str()).to_string();
-        Ok((host, stream, path))
+        Ok((host, Box::new(stream), path))
     }
 
     async fn post(&self, review: &Value) -> Result<Value, String> {

@@ -27,6 +27,7 @@ pub static KIND: Kind = Kind {
     rules: Rules {
         validate,
         validate_update: |new, old| immutable(&new["handler"], &old["handler"], "handler").into_iter().collect(),
+        unconditional: false,
         ..PLAIN
     },
     columns: COLUMNS,

@@ -37,6 +37,7 @@ pub static KIND: Kind = Kind {
         },
         generation: true,
         warnings,
+        unconditional: false,
         ..PLAIN
     },
     columns: COLUMNS,

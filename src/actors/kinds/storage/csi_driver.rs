@@ -25,7 +25,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&CSI_DRIVER),
     schema: "CSIDriver",
-    rules: Rules { default, update, validate, validate_update, ..PLAIN },
+    rules: Rules { default, update, validate, validate_update, unconditional: false, ..PLAIN },
     columns: COLUMNS,
     row,
     view: None,

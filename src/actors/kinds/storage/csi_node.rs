@@ -26,7 +26,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&CSI_NODE),
     schema: "CSINode",
-    rules: Rules { default, validate, validate_update, ..PLAIN },
+    rules: Rules { default, validate, validate_update, unconditional: false, ..PLAIN },
     columns: COLUMNS,
     row: |o, now| vec![name(o), o["spec"]["drivers"].as_array().map_or(0, Vec::len).into(), age(o, now)],
     view: None,

@@ -27,7 +27,7 @@ pub static KIND: Kind = Kind {
     },
     body: Body::Typed(&CSI_STORAGE_CAPACITY),
     schema: "CSIStorageCapacity",
-    rules: Rules { default, validate, validate_update, ..PLAIN },
+    rules: Rules { default, validate, validate_update, unconditional: false, ..PLAIN },
     columns: COLUMNS,
     row: |o, _| vec![name(o), text(o, "storageClassName").into(), or_unset(&o["capacity"])],
     view: None,

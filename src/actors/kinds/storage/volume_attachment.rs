@@ -37,6 +37,7 @@ pub static KIND: Kind = Kind {
         validate_create,
         validate_update: |new, old| immutable(&new["spec"], &old["spec"], "spec").into_iter().collect(),
         validate_status: |new, _| validate_status(&new["status"]),
+        unconditional: false,
         ..PLAIN
     },
     columns: COLUMNS,

@@ -1,7 +1,7 @@
 //! A node with what is taken of it.
 use crate::actors::scheduler::demand::{Demand, HostPort, Resident};
 use crate::actors::scheduler::pod::normalized_image;
-use crate::actors::scheduler::terms::items;
+use crate::actors::scheduler::terms::{Labels, items, label};
 use crate::protocol::light::{Light, NodeLight, Taint, quantity_in};
 use crate::protocol::meta::Meta;
 use crate::storage::entry::Entry;
@@ -40,18 +40,20 @@ pub struct NodeInfo {
 }
 
 /// What changed about a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeDelta {
     pub added: bool,
     pub allocatable: bool,
     pub labels: bool,
     /// Taints or `spec.unschedulable`.
     pub taints: bool,
+    /// Labels that are new, gone, or have another value.
+    pub keys: Vec<Arc<str>>,
 }
 
 impl NodeDelta {
-    pub fn any(self) -> bool {
-        self != NodeDelta::default()
+    pub fn any(&self) -> bool {
+        *self != NodeDelta::default()
     }
 }
 
@@ -66,6 +68,7 @@ impl NodeInfo {
             allocatable: offered,
             labels: self.meta.labels != entry.meta.labels,
             taints: *self.taints != *light.taints || self.unschedulable != light.unschedulable,
+            keys: if self.exists { changed(&self.meta.labels, &entry.meta.labels) } else { Vec::new() },
         };
         self.exists = true;
         (self.cpu_milli, self.memory, self.max_pods) = (light.cpu_milli, light.memory, light.pods);
@@ -119,6 +122,13 @@ impl NodeInfo {
     pub fn used(&self, name: &str) -> i64 {
         amount(&self.used_others, name)
     }
+}
+
+/// The keys of labels that are not the same in both.
+fn changed(before: &Labels, after: &Labels) -> Vec<Arc<str>> {
+    let new = after.iter().filter(|(key, value)| label(before, key) != Some(&**value)).map(|(key, _)| key);
+    let gone = before.iter().filter(|(key, _)| label(after, key).is_none()).map(|(key, _)| key);
+    new.chain(gone).map(|key| Arc::from(&**key)).collect()
 }
 
 fn amount(list: &Others, name: &str) -> i64 {

@@ -142,6 +142,11 @@ impl Storage {
         }
     }
 
+    /// The class that a report of what is left is about.
+    pub fn class_of_capacity(&self, key: &ObjectKey) -> Option<&Arc<str>> {
+        self.capacities.get(key).map(|c| &c.class)
+    }
+
     /// Whether a claim without a volume waits until a pod needs it.
     pub fn waits(&self, claim: &Claim) -> bool {
         claim.volume.is_empty() && self.classes.get(&claim.class).is_some_and(|c| c.waits)

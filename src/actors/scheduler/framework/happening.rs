@@ -1,6 +1,7 @@
 //! What happened in the cluster, as far as it can help a pod that no node would take.
 use crate::actors::scheduler::cluster::node::NodeDelta;
 use crate::actors::scheduler::demand::Resident;
+use crate::protocol::meta::ObjectKey;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -11,10 +12,10 @@ pub enum Happening {
     PodLeft { slot: usize, pod: Box<Resident> },
     /// A pod got a node, or one that has one changed its labels.
     PodCame { slot: usize, pod: Box<Resident> },
-    /// A claim, volume, class, or what is known of a driver.
-    Storage { shelf: &'static str },
-    /// A claim on devices, a class or slice of them.
-    Devices,
+    /// A claim, volume, class, or what is known of a driver; it is in the model as it is now.
+    Storage { shelf: &'static str, key: ObjectKey },
+    /// A claim on devices, a class or slice of them. `freed`: somebody gave devices back.
+    Devices { shelf: &'static str, key: ObjectKey, freed: bool },
     /// A namespace's labels.
     Namespace,
 }
@@ -46,7 +47,7 @@ impl Happening {
             Happening::PodLeft { .. } => POD_LEFT,
             Happening::PodCame { .. } => POD_CAME,
             Happening::Storage { .. } => STORAGE,
-            Happening::Devices => DEVICES,
+            Happening::Devices { .. } => DEVICES,
             Happening::Namespace => NAMESPACE,
         }
     }

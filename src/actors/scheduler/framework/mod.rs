@@ -2,6 +2,8 @@
 //!
 //! A plugin is a row of pure functions on the pod, a node, the model of the cluster and the state of this one decision.
 //! What has to be written to bring a decision about is data in the answer ([`Write`]); the scheduler's role writes it.
+pub mod args;
+mod checks;
 pub mod happening;
 pub mod profile;
 pub mod registry;

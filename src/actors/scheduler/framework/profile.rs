@@ -1,4 +1,5 @@
 //! A profile: the plugins that decide about the pods of one `schedulerName`, and at which points.
+use super::args::{Given, VolumeBindingArgs};
 use super::happening::{Happening, NODE};
 use super::registry::{Made, PLUGINS, make};
 use super::{Points, Rank, Shared};
@@ -7,21 +8,28 @@ use crate::actors::scheduler::plugins::default_preemption::DefaultPreemption;
 use crate::actors::scheduler::plugins::pod_topology_spread::PodTopologySpread;
 use crate::actors::scheduler::pod::{PodInfo, SpreadDefaults};
 use crate::config::scheduler::{Profile as Said, Scheduler as Settings};
+use crate::protocol::status::FieldError;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The scheduler that pods get when they name none.
 pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// Why a profile cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProfileError {
     #[error("scheduler.profiles[{profile}].plugins.{point}: there is no such extension point")]
     Point { profile: usize, point: String },
     #[error("scheduler.profiles[{profile}].{field}: {why}")]
-    Plugin { profile: usize, field: &'static str, why: String },
+    Plugin { profile: usize, field: String, why: String },
     #[error("scheduler.profiles[{profile}]: {name} has a profile already")]
     Twice { profile: usize, name: String },
+    /// A field is not of its type, or there is none of that name.
+    #[error("{path}: {why}")]
+    Unreadable { path: String, why: String },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Wrong(Vec<FieldError>),
     #[error("scheduler.profiles[{profile}]: {why}")]
     Incomplete { profile: usize, why: &'static str },
 }
@@ -43,6 +51,8 @@ pub struct Profile {
     /// Per cent of the nodes that are enough to choose from; `None`: fewer the larger the cluster is.
     pub percentage: Option<usize>,
     pub spreads: SpreadDefaults,
+    /// How long a pod's volumes may take to be bound.
+    pub patience: Duration,
     /// Unless pre-emption is off.
     pub preemption: Option<DefaultPreemption>,
 }
@@ -91,6 +101,10 @@ impl Profile {
 
     /// All profiles of the cluster file; the usual one when it has none.
     pub fn all(settings: &Settings) -> Result<Vec<Profile>, ProfileError> {
+        let faults = super::checks::faults(settings);
+        if !faults.is_empty() {
+            return Err(ProfileError::Wrong(faults));
+        }
         if settings.profiles.is_empty() {
             return Ok(vec![Profile::make(0, &Said::default(), settings)?]);
         }
@@ -107,38 +121,44 @@ impl Profile {
 
     fn make(at: usize, said: &Said, settings: &Settings) -> Result<Profile, ProfileError> {
         let known = |name: &str| PLUGINS.iter().any(|(n, _)| *n == name);
-        if let Some(config) = said.plugin_config.iter().find(|c| !known(&c.name)) {
-            return Err(ProfileError::Plugin { profile: at, field: "pluginConfig", why: format!("there is no plugin {}", config.name) });
+        let nobody = |field: String, name: &str| ProfileError::Plugin { profile: at, field, why: format!("there is no plugin {name}") };
+        if let Some((i, config)) = said.plugin_config.iter().enumerate().find(|(_, c)| !known(&c.name)) {
+            return Err(nobody(format!("pluginConfig[{i}]"), &config.name));
         }
         let unknown = |point: &&String| *point != "multiPoint" && !Points::NAMED.iter().any(|(n, _)| n == point);
         if let Some(point) = said.plugins.keys().find(unknown) {
             return Err(ProfileError::Point { profile: at, point: point.clone() });
         }
-        if let Some(reference) = said.plugins.values().flat_map(|set| &set.enabled).find(|r| !known(&r.name)) {
-            return Err(ProfileError::Plugin { profile: at, field: "plugins", why: format!("there is no plugin {}", reference.name) });
+        for (point, set) in &said.plugins {
+            if let Some((i, reference)) = set.enabled.iter().enumerate().find(|(_, r)| !known(&r.name)) {
+                return Err(nobody(format!("plugins.{point}.enabled[{i}]"), &reference.name));
+            }
         }
+        let given = |name: &str| {
+            let place = said.plugin_config.iter().enumerate().find(|(_, c)| c.name == name);
+            place.map_or((&Value::Null, String::new()), |(i, c)| (&c.args, format!("scheduler.profiles[{at}].pluginConfig[{i}].args")))
+        };
         let mut plugins = Vec::new();
         for (name, weight) in PLUGINS {
-            let args = said.plugin_config.iter().find(|c| c.name == name).map_or(&Value::Null, |c| &c.args);
-            let made = make(name, args).map_err(|why| ProfileError::Plugin {
-                profile: at,
-                field: "pluginConfig",
-                why: format!("{name}: {why}"),
-            })?;
-            plugins.extend(slot(said, name, weight, made));
+            let (args, path) = given(name);
+            plugins.extend(slot(said, name, weight, make(Given { plugin: name, args, path: &path })?));
         }
-        let args_of = |name: &str| said.plugin_config.iter().find(|c| c.name == name).map_or(&Value::Null, |c| &c.args);
         let on = |name: &str| plugins.iter().any(|p: &Slot| p.plugin.name() == name);
-        let spread = PodTopologySpread::new(args_of("PodTopologySpread"));
-        let wrong = |why| ProfileError::Plugin { profile: at, field: "pluginConfig", why };
+        let (args, path) = given("PodTopologySpread");
+        let spread = PodTopologySpread::new(&Given { plugin: "PodTopologySpread", args, path: &path }.read()?, args);
+        let (args, path) = given("DefaultPreemption");
+        let preemption = DefaultPreemption::new(&Given { plugin: "DefaultPreemption", args, path: &path }.read()?);
+        let (args, path) = given("VolumeBinding");
+        let volumes: VolumeBindingArgs = Given { plugin: "VolumeBinding", args, path: &path }.read()?;
         let name = if said.scheduler_name.is_empty() { DEFAULT_SCHEDULER } else { &said.scheduler_name };
         let percentage = said.percentage_of_nodes_to_score.unwrap_or(settings.percentage_of_nodes_to_score);
         let profile = Profile {
             name: name.into(),
             component: if name == DEFAULT_SCHEDULER { DEFAULT_SCHEDULER } else { String::from(name).leak() },
-            percentage: (percentage > 0).then(|| usize::from(percentage.min(100))),
-            spreads: if on("PodTopologySpread") { spread.map_err(wrong)?.defaults } else { SpreadDefaults::default() },
-            preemption: on("DefaultPreemption").then(|| DefaultPreemption::new(args_of("DefaultPreemption"))),
+            percentage: usize::try_from(percentage).ok().filter(|p| *p > 0),
+            spreads: if on("PodTopologySpread") { spread.defaults } else { SpreadDefaults::default() },
+            preemption: on("DefaultPreemption").then_some(preemption),
+            patience: Duration::from_secs(u64::try_from(volumes.bind_timeout_seconds).unwrap_or_default()),
             plugins,
         };
         for (point, why) in [(Points::QUEUE_SORT, "no queue sort plugin is enabled"), (Points::BIND, "at least one bind plugin is needed")]

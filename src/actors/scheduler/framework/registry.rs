@@ -1,4 +1,6 @@
 //! The plugins there are, in upstream's order, with their usual weights.
+use super::args::{DynamicResourcesArgs, Given, VolumeBindingArgs};
+use super::profile::ProfileError;
 use super::{Points, Shared};
 use crate::actors::scheduler::plugins::balanced_allocation::BalancedAllocation;
 use crate::actors::scheduler::plugins::default_binder::DefaultBinder;
@@ -19,7 +21,6 @@ use crate::actors::scheduler::plugins::taint_toleration::TaintToleration;
 use crate::actors::scheduler::plugins::volume_binding::VolumeBinding;
 use crate::actors::scheduler::plugins::volume_restrictions::VolumeRestrictions;
 use crate::actors::scheduler::plugins::volume_zone::VolumeZone;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Name and usual weight of every plugin, in the order in which they are asked.
@@ -51,30 +52,48 @@ pub struct Made {
     pub points: Points,
 }
 
-/// Makes a plugin with its arguments. `Err`: what is wrong with them, or that there is no such plugin.
-pub fn make(name: &str, args: &Value) -> Result<Made, String> {
-    let plugin: Shared = match name {
+/// Makes a plugin with its arguments; or what is wrong with them, or that there is no such plugin.
+pub fn make(given: Given<'_>) -> Result<Made, ProfileError> {
+    let plugin: Shared = match given.plugin {
+        "NodeAffinity" => Arc::new(NodeAffinity::new(&given.read()?)),
+        "NodeResourcesFit" => Arc::new(NodeResourcesFit::new(given.read()?)),
+        "PodTopologySpread" => Arc::new(PodTopologySpread::new(&given.read()?, given.args)),
+        "InterPodAffinity" => Arc::new(InterPodAffinity::new(&given.read()?)),
+        "DefaultPreemption" => Arc::new(DefaultPreemption::new(&given.read()?)),
+        "NodeResourcesBalancedAllocation" => Arc::new(BalancedAllocation::new(&given.read()?)),
+        "VolumeBinding" => {
+            given.read::<VolumeBindingArgs>()?;
+            Arc::new(VolumeBinding)
+        }
+        "DynamicResources" => {
+            given.read::<DynamicResourcesArgs>()?;
+            Arc::new(DynamicResources)
+        }
+        other => {
+            let plugin = plain(other)
+                .ok_or_else(|| ProfileError::Unreadable { path: given.path.into(), why: format!("there is no plugin {other}") })?;
+            given.none()?;
+            plugin
+        }
+    };
+    let points = plugin.points();
+    Ok(Made { plugin, points })
+}
+
+/// A plugin that has no arguments.
+fn plain(name: &str) -> Option<Shared> {
+    Some(match name {
         "SchedulingGates" => Arc::new(SchedulingGates),
         "PrioritySort" => Arc::new(PrioritySort),
         "NodeUnschedulable" => Arc::new(NodeUnschedulable),
         "NodeName" => Arc::new(NodeName),
         "TaintToleration" => Arc::new(TaintToleration),
-        "NodeAffinity" => Arc::new(NodeAffinity::new(args)),
         "NodePorts" => Arc::new(NodePorts),
-        "NodeResourcesFit" => Arc::new(NodeResourcesFit::new(args)?),
         "VolumeRestrictions" => Arc::new(VolumeRestrictions),
         "NodeVolumeLimits" => Arc::new(NodeVolumeLimits),
-        "VolumeBinding" => Arc::new(VolumeBinding),
         "VolumeZone" => Arc::new(VolumeZone),
-        "PodTopologySpread" => Arc::new(PodTopologySpread::new(args)?),
-        "InterPodAffinity" => Arc::new(InterPodAffinity::new(args)),
-        "DynamicResources" => Arc::new(DynamicResources),
-        "DefaultPreemption" => Arc::new(DefaultPreemption::new(args)),
-        "NodeResourcesBalancedAllocation" => Arc::new(BalancedAllocation::new(args)),
         "ImageLocality" => Arc::new(ImageLocality),
         "DefaultBinder" => Arc::new(DefaultBinder),
-        other => return Err(format!("there is no plugin {other}")),
-    };
-    let points = plugin.points();
-    Ok(Made { plugin, points })
+        _ => return None,
+    })
 }

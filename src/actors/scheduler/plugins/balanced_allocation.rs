@@ -1,7 +1,7 @@
 //! NodeResourcesBalancedAllocation: prefer nodes on which resources would be used up evenly.
 use super::resource_strategy::{requested, resources};
 use super::{Cluster, MAX_SCORE, NodeInfo, Plugin, PodInfo, Points, State};
-use serde_json::Value;
+use crate::actors::scheduler::framework::args::BalancedAllocationArgs;
 
 /// See the module.
 pub struct BalancedAllocation {
@@ -10,8 +10,8 @@ pub struct BalancedAllocation {
 
 impl BalancedAllocation {
     /// With the profile's `NodeResourcesBalancedAllocationArgs`.
-    pub fn new(args: &Value) -> Self {
-        BalancedAllocation { resources: resources(&args["resources"]) }
+    pub fn new(args: &BalancedAllocationArgs) -> Self {
+        BalancedAllocation { resources: resources(&args.resources) }
     }
 }
 

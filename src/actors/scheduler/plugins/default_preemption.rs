@@ -1,7 +1,7 @@
 //! DefaultPreemption: when no node will do, whether pods of lower priority should make room. How many nodes are tried; the
 //! trial itself is [`crate::actors::scheduler::preemption`].
 use super::{Plugin, Points};
-use serde_json::Value;
+use crate::actors::scheduler::framework::args::DefaultPreemptionArgs;
 
 /// See the module.
 pub struct DefaultPreemption {
@@ -13,9 +13,9 @@ pub struct DefaultPreemption {
 
 impl DefaultPreemption {
     /// With the profile's `DefaultPreemptionArgs`.
-    pub fn new(args: &Value) -> Self {
-        let number = |field: &str, usual: usize| args[field].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usual);
-        DefaultPreemption { percentage: number("minCandidateNodesPercentage", 10), minimum: number("minCandidateNodesAbsolute", 100) }
+    pub fn new(args: &DefaultPreemptionArgs) -> Self {
+        let number = |n: i32| usize::try_from(n).unwrap_or_default();
+        DefaultPreemption { percentage: number(args.min_candidate_nodes_percentage), minimum: number(args.min_candidate_nodes_absolute) }
     }
 
     /// How many of the nodes in question are tried.

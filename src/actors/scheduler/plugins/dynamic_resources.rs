@@ -1,9 +1,9 @@
 //! DynamicResources: claims on devices. What is allocated must be within the node's reach, what is not is allocated for the node that is
 //! chosen, and the pod is bound when it stands in every claim that it may use it.
-use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
+use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
 use crate::actors::controllers::resource_claim::{FINALIZER, Meant, meant};
 use crate::actors::scheduler::cluster::devices::allocate::{Want, allocation, choose};
-use crate::actors::scheduler::cluster::devices::{CLAIMS, Claim};
+use crate::actors::scheduler::cluster::devices::{CLAIMS, CLASSES, Claim};
 use crate::actors::scheduler::framework::{PreFiltered, Progress, Write, Written};
 use crate::actors::scheduler::terms::items;
 use crate::protocol::meta::ObjectKey;
@@ -191,5 +191,16 @@ impl Plugin for DynamicResources {
 
     fn interests(&self) -> u32 {
         happening::NODE_ADDED | happening::NODE_LABELS | happening::DEVICES
+    }
+
+    fn helps(&self, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
+        let mine = || pod.devices.iter().filter_map(|c| if let DeviceClaim::Known { key, .. } = c { Some(key) } else { None });
+        let wanted = || mine().filter_map(|key| cluster.devices.claims.get(key)).filter(|claim| claim.given.is_none());
+        match happening {
+            Happening::Devices { shelf: CLAIMS, key, freed } => mine().any(|k| k == key) || (*freed && wanted().next().is_some()),
+            Happening::Devices { shelf: CLASSES, key, .. } => wanted().any(|claim| claim.requests.iter().any(|r| r.class == key.name)),
+            Happening::Devices { .. } => wanted().next().is_some(),
+            _ => true,
+        }
     }
 }

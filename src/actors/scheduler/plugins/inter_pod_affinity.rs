@@ -1,12 +1,13 @@
 //! InterPodAffinity: which pods a pod must, must not, would like to or would rather not share a place with; and the same
 //! for what pods that are there already say about it.
 use super::{Cluster, Happening, MAX_SCORE, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
+use crate::actors::scheduler::cluster::node::NodeDelta;
 use crate::actors::scheduler::cluster::tallies::{Bond, labels_of};
 use crate::actors::scheduler::cluster::topology::NOWHERE;
 use crate::actors::scheduler::demand::Resident;
+use crate::actors::scheduler::framework::args::InterPodAffinityArgs;
 use crate::actors::scheduler::framework::state::{AffinityState, Counts, Weighted};
-use crate::actors::scheduler::terms::{PodSet, PodTerm, PodTerms};
-use serde_json::Value;
+use crate::actors::scheduler::terms::{PodSet, PodTerm, PodTerms, label};
 use std::sync::Arc;
 
 /// See the module.
@@ -19,11 +20,25 @@ pub struct InterPodAffinity {
 
 impl InterPodAffinity {
     /// With the profile's `InterPodAffinityArgs`.
-    pub fn new(args: &Value) -> Self {
+    pub fn new(args: &InterPodAffinityArgs) -> Self {
         InterPodAffinity {
-            hard_weight: args["hardPodAffinityWeight"].as_i64().unwrap_or(1),
-            ignores_preferences: args["ignorePreferredTermsOfExistingPods"] == true,
+            hard_weight: args.hard_pod_affinity_weight.into(),
+            ignores_preferences: args.ignore_preferred_terms_of_existing_pods,
         }
+    }
+}
+
+impl InterPodAffinity {
+    /// A new node helps where the pod's affinity has a place on it; labels that changed, where somebody's terms are about them.
+    fn node_helps(&self, pod: &PodInfo, slot: usize, delta: &NodeDelta, cluster: &Cluster) -> bool {
+        let own = || pod.terms.iter().flat_map(|t| t.affinity.iter().chain(&t.anti_affinity));
+        if delta.added {
+            let labels = cluster.node(slot).map(|node| &*node.meta.labels).unwrap_or_default();
+            return pod.terms.iter().flat_map(|t| &t.affinity).all(|term| label(labels, &term.topology_key).is_some());
+        }
+        let about = || cluster.tallies.about(&pod.key.namespace, &pod.entry.meta.labels, &cluster.namespaces);
+        let changed = |term: &PodTerm| delta.keys.contains(&term.topology_key);
+        own().any(changed) || about().any(|carried| carried.bond == Bond::RequiredAnti && changed(&carried.term))
     }
 }
 
@@ -223,6 +238,7 @@ impl Plugin for InterPodAffinity {
                 let group = |terms: &PodTerms| terms.affinity.iter().any(|t| selects(&t.set, other, cluster));
                 pod.terms.as_ref().is_some_and(|t| unwanted(t, other) || group(t)) || other.terms.as_ref().is_some_and(|t| unwanted(t, pod))
             }
+            Happening::Node { slot, delta } => self.node_helps(pod, *slot, delta, cluster),
             _ => true,
         }
     }

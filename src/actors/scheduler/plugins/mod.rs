@@ -28,10 +28,22 @@ mod tests_devices;
 
 use crate::actors::scheduler::cluster::Cluster;
 use crate::actors::scheduler::cluster::node::NodeInfo;
+use crate::actors::scheduler::cluster::storage::Claim;
 use crate::actors::scheduler::framework::happening::{self, Happening};
 use crate::actors::scheduler::framework::state::State;
 use crate::actors::scheduler::framework::{MAX_SCORE, Plugin, Points, PreFilter, Reason, normalise_by_max};
 use crate::actors::scheduler::pod::PodInfo;
+use crate::protocol::meta::ObjectKey;
+
+/// Whether the pod mounts a claim.
+fn mounts(pod: &PodInfo, claim: &ObjectKey) -> bool {
+    pod.volumes.iter().flat_map(|v| &v.claims).any(|used| used.key == *claim)
+}
+
+/// The pod's claims that there are.
+fn claims_of<'a>(pod: &'a PodInfo, cluster: &'a Cluster) -> impl Iterator<Item = &'a Claim> {
+    pod.volumes.iter().flat_map(|v| &v.claims).filter_map(|used| cluster.storage.claims.get(&used.key))
+}
 
 /// The node that something happened to, when it is one.
 fn node_of<'a>(happening: &Happening, cluster: &'a Cluster) -> Option<(usize, &'a NodeInfo)> {

@@ -1,7 +1,7 @@
 //! NodeAffinity: `spec.nodeSelector`, required and preferred node affinity, and what the profile adds (`addedAffinity`).
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening, node_of, normalise_by_max};
+use crate::actors::scheduler::framework::args::NodeAffinityArgs;
 use crate::actors::scheduler::terms::{NodeTerm, items, node_terms};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 const REFUSED: &str = "node(s) didn't match Pod's node affinity/selector";
@@ -15,12 +15,13 @@ pub struct NodeAffinity {
 
 impl NodeAffinity {
     /// With the profile's `NodeAffinityArgs`.
-    pub fn new(args: &Value) -> Self {
-        let added = &args["addedAffinity"];
-        let preferred = items(&added["preferredDuringSchedulingIgnoredDuringExecution"]);
+    pub fn new(args: &NodeAffinityArgs) -> Self {
+        let Some(added) = &args.added_affinity else { return NodeAffinity::default() };
         NodeAffinity {
-            required: node_terms(&added["requiredDuringSchedulingIgnoredDuringExecution"]),
-            preferred: preferred.map(|p| (p["weight"].as_i64().unwrap_or_default(), NodeTerm::parse(&p["preference"]))).collect(),
+            required: node_terms(&added.required),
+            preferred: items(&added.preferred)
+                .map(|p| (p["weight"].as_i64().unwrap_or_default(), NodeTerm::parse(&p["preference"])))
+                .collect(),
         }
     }
 

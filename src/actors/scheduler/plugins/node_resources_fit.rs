@@ -2,7 +2,7 @@
 //! names. Scores by one of three strategies.
 use super::resource_strategy::Strategy;
 use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, Reason, State, happening, node_of};
-use serde_json::Value;
+use crate::actors::scheduler::framework::args::NodeResourcesFitArgs;
 
 /// See the module.
 #[derive(Default)]
@@ -14,14 +14,12 @@ pub struct NodeResourcesFit {
 
 impl NodeResourcesFit {
     /// With the profile's `NodeResourcesFitArgs`.
-    pub fn new(args: &Value) -> Result<Self, String> {
-        let texts =
-            |list: &Value| -> Vec<String> { list.as_array().into_iter().flatten().filter_map(|t| t.as_str().map(String::from)).collect() };
-        Ok(NodeResourcesFit {
-            strategy: Strategy::parse(&args["scoringStrategy"])?,
-            ignored: texts(&args["ignoredResources"]),
-            ignored_groups: texts(&args["ignoredResourceGroups"]),
-        })
+    pub fn new(args: NodeResourcesFitArgs) -> Self {
+        NodeResourcesFit {
+            strategy: args.scoring_strategy.as_ref().map(Strategy::new).unwrap_or_default(),
+            ignored: args.ignored_resources,
+            ignored_groups: args.ignored_resource_groups,
+        }
     }
 
     fn counts(&self, name: &str) -> bool {

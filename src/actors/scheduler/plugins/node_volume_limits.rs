@@ -1,5 +1,6 @@
 //! NodeVolumeLimits: how many volumes of a CSI driver a node can have, as its CSINode says.
-use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
+use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, claims_of, happening, mounts};
+use crate::actors::scheduler::cluster::storage::{CLAIMS, CSI_NODES, VOLUMES};
 use crate::actors::scheduler::volumes::PodVolumes;
 use crate::protocol::meta::ObjectKey;
 use std::collections::HashSet;
@@ -54,7 +55,13 @@ impl Plugin for NodeVolumeLimits {
         happening::NODE_ADDED | happening::POD_LEFT | happening::STORAGE
     }
 
-    fn helps(&self, _pod: &PodInfo, happening: &Happening, _cluster: &Cluster) -> bool {
-        !matches!(happening, Happening::PodLeft { pod: left, .. } if left.volumes.is_none())
+    fn helps(&self, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
+        match happening {
+            Happening::Storage { shelf: CLAIMS, key } => mounts(pod, key),
+            Happening::Storage { shelf: VOLUMES, key } => claims_of(pod, cluster).any(|claim| claim.volume == key.name),
+            Happening::Storage { shelf, .. } => *shelf == CSI_NODES,
+            Happening::PodLeft { pod: left, .. } => left.volumes.is_some(),
+            _ => true,
+        }
     }
 }

@@ -3,6 +3,7 @@ use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Re
 use crate::actors::scheduler::cluster::tallies::labels_of;
 use crate::actors::scheduler::cluster::topology::{NOWHERE, Topology};
 use crate::actors::scheduler::demand::Resident;
+use crate::actors::scheduler::framework::args::PodTopologySpreadArgs;
 use crate::actors::scheduler::framework::state::{Counts, SpreadState};
 use crate::actors::scheduler::pod::{Spread, SpreadDefaults};
 use crate::actors::scheduler::terms::tolerates_all;
@@ -15,16 +16,14 @@ pub struct PodTopologySpread {
 }
 
 impl PodTopologySpread {
-    /// With the profile's `PodTopologySpreadArgs`.
-    pub fn new(args: &Value) -> Result<Self, String> {
-        let list: Vec<Value> = args["defaultConstraints"].as_array().cloned().unwrap_or_default();
-        let defaults = match args["defaultingType"].as_str() {
-            Some("List") => SpreadDefaults { constraints: list, system: false },
-            None | Some("System") if list.is_empty() => SpreadDefaults { constraints: system_defaults(), system: true },
-            None | Some("System") => return Err("defaultConstraints: when .defaultingType is System, they must be empty".into()),
-            Some(other) => return Err(format!("defaultingType: {other} is neither System nor List")),
+    /// With the profile's `PodTopologySpreadArgs`, read and as said: constraints are kept as a pod has them.
+    pub fn new(args: &PodTopologySpreadArgs, said: &Value) -> Self {
+        let defaults = if args.defaulting_type == "List" {
+            SpreadDefaults { constraints: said["defaultConstraints"].as_array().cloned().unwrap_or_default(), system: false }
+        } else {
+            SpreadDefaults { constraints: system_defaults(), system: true }
         };
-        Ok(PodTopologySpread { defaults })
+        PodTopologySpread { defaults }
     }
 }
 

@@ -1,8 +1,7 @@
 //! How much of a node's resources would be taken, as a score: least, most, or by a shape of one's own.
 use super::{MAX_SCORE, NodeInfo};
 use crate::actors::scheduler::demand::Demand;
-use crate::actors::scheduler::terms::items;
-use serde_json::Value;
+use crate::actors::scheduler::framework::args::{BY_SHAPE, ResourceSpec, ScoringStrategy};
 
 /// Scores in a shape go to 10.
 const SHAPE_SCALE: i64 = MAX_SCORE / 10;
@@ -25,38 +24,26 @@ pub struct Strategy {
 
 impl Default for Strategy {
     fn default() -> Self {
-        Strategy { sort: Sort::Least, resources: resources(&Value::Null), shape: Vec::new() }
+        Strategy { sort: Sort::Least, resources: resources(&[]), shape: Vec::new() }
     }
 }
 
 /// Names and weights; cpu and memory alike when there are none.
-pub fn resources(list: &Value) -> Vec<(String, i64)> {
-    let named = |r: &Value| Some((r["name"].as_str()?.to_string(), r["weight"].as_i64().filter(|w| *w > 0).unwrap_or(1)));
-    let given: Vec<(String, i64)> = items(list).filter_map(named).collect();
+pub fn resources(list: &[ResourceSpec]) -> Vec<(String, i64)> {
+    let given: Vec<(String, i64)> = list.iter().map(|r| (r.name.clone(), r.weight.max(1))).collect();
     if given.is_empty() { vec![("cpu".into(), 1), ("memory".into(), 1)] } else { given }
 }
 
 impl Strategy {
-    pub fn parse(value: &Value) -> Result<Strategy, String> {
-        let sort = match value["type"].as_str() {
-            None | Some("LeastAllocated") => Sort::Least,
-            Some("MostAllocated") => Sort::Most,
-            Some("RequestedToCapacityRatio") => Sort::Shape,
-            Some(other) => {
-                return Err(format!("scoringStrategy.type: {other} is none of LeastAllocated, MostAllocated, RequestedToCapacityRatio"));
-            }
+    pub fn new(args: &ScoringStrategy) -> Strategy {
+        let sort = match args.sort.as_str() {
+            "MostAllocated" => Sort::Most,
+            BY_SHAPE => Sort::Shape,
+            _ => Sort::Least,
         };
-        let points = items(&value["requestedToCapacityRatio"]["shape"]);
-        let shape: Vec<(i64, i64)> = points
-            .map(|p| (p["utilization"].as_i64().unwrap_or_default(), p["score"].as_i64().unwrap_or_default() * SHAPE_SCALE))
-            .collect();
-        if sort == Sort::Shape && shape.is_empty() {
-            return Err("scoringStrategy.requestedToCapacityRatio.shape: at least one point must be specified".into());
-        }
-        if !shape.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err("scoringStrategy.requestedToCapacityRatio.shape: utilization values must be sorted in increasing order".into());
-        }
-        Ok(Strategy { sort, resources: resources(&value["resources"]), shape })
+        let points = args.requested_to_capacity_ratio.iter().flat_map(|ratio| &ratio.shape);
+        let shape = points.map(|p| (p.utilization.into(), i64::from(p.score) * SHAPE_SCALE)).collect();
+        Strategy { sort, resources: resources(&args.resources), shape }
     }
 
     pub fn score(&self, demand: &Demand, node: &NodeInfo) -> i64 {

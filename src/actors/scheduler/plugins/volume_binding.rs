@@ -1,7 +1,7 @@
 //! VolumeBinding: bound claims need a node that can reach their volumes; claims that wait for their first consumer need a
 //! volume, or a class that can make one, for the node. The choice is written before the pod is bound.
-use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
-use crate::actors::scheduler::cluster::storage::{CLAIMS, Claim, Provisioning, VOLUMES};
+use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, claims_of, happening, mounts};
+use crate::actors::scheduler::cluster::storage::{CAPACITIES, CLAIMS, CLASSES, CSI_DRIVERS, Claim, Provisioning, VOLUMES, Volume};
 use crate::actors::scheduler::framework::{Progress, Write, Written};
 use crate::protocol::meta::ObjectKey;
 use serde_json::json;
@@ -173,6 +173,28 @@ impl Plugin for VolumeBinding {
 
     fn interests(&self) -> u32 {
         happening::NODE_ADDED | happening::NODE_LABELS | happening::STORAGE
+    }
+
+    /// Whose claims it is about; and while one of the pod's claims keeps it from every node, nothing else helps.
+    fn helps(&self, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
+        let unbound = || claims_of(pod, cluster).filter(|claim| !claim.bound);
+        let of_class = |class: &str| unbound().any(|claim| *claim.class == *class);
+        let bears = match happening {
+            Happening::Storage { shelf: CLAIMS, key } => mounts(pod, key),
+            Happening::Storage { shelf: VOLUMES, key } => match cluster.storage.volumes.get(&key.name) {
+                Some(Volume { claim: Some((claim, _)), .. }) => mounts(pod, claim),
+                Some(volume) => of_class(&volume.class) || claims_of(pod, cluster).any(|claim| claim.volume == key.name),
+                None => false,
+            },
+            Happening::Storage { shelf: CLASSES, key } => of_class(&key.name),
+            Happening::Storage { shelf: CAPACITIES, key } => cluster.storage.class_of_capacity(key).is_some_and(|class| of_class(class)),
+            Happening::Storage { shelf: CSI_DRIVERS, key } => {
+                unbound().any(|claim| cluster.storage.classes.get(&claim.class).is_some_and(|class| class.provisioner == key.name))
+            }
+            Happening::Storage { .. } => false,
+            _ => true,
+        };
+        bears && sort(pod, cluster).is_ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! VolumeRestrictions: disks that only one pod can mount, and claims with the access mode ReadWriteOncePod.
-use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
-use crate::actors::scheduler::volumes::PodVolumes;
+use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening, mounts};
+use crate::actors::scheduler::cluster::storage::CLAIMS;
+use crate::actors::scheduler::volumes::{Disk, PodVolumes};
 use crate::protocol::meta::ObjectKey;
 
 const ONE_POD: &str = "ReadWriteOncePod";
@@ -57,7 +58,15 @@ impl Plugin for VolumeRestrictions {
         happening::NODE_ADDED | happening::POD_LEFT | happening::STORAGE
     }
 
-    fn helps(&self, _pod: &PodInfo, happening: &Happening, _cluster: &Cluster) -> bool {
-        !matches!(happening, Happening::PodLeft { pod: left, .. } if left.volumes.is_none())
+    fn helps(&self, pod: &PodInfo, happening: &Happening, _cluster: &Cluster) -> bool {
+        match happening {
+            Happening::Storage { shelf: CLAIMS, key } => mounts(pod, key),
+            Happening::Storage { .. } => false,
+            Happening::PodLeft { pod: left, .. } => left.volumes.as_ref().is_some_and(|left| {
+                let clash = |disk: &Disk| left.disks.iter().any(|other| disk.clashes(other));
+                left.claims.iter().any(|used| mounts(pod, &used.key)) || pod.volumes.iter().flat_map(|v| &v.disks).any(clash)
+            }),
+            _ => true,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! VolumeZone: volumes that say in their labels which zone or region they are in need a node there.
-use super::{Cluster, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, happening};
-use crate::actors::scheduler::cluster::storage::{place_of, placed};
+use super::{Cluster, Happening, NodeInfo, Plugin, PodInfo, Points, PreFilter, Reason, State, claims_of, happening, mounts};
+use crate::actors::scheduler::cluster::storage::{CLAIMS, VOLUMES, place_of, placed};
 use std::sync::Arc;
 
 /// See the module.
@@ -35,5 +35,14 @@ impl Plugin for VolumeZone {
 
     fn interests(&self) -> u32 {
         happening::NODE_ADDED | happening::NODE_LABELS | happening::STORAGE
+    }
+
+    fn helps(&self, pod: &PodInfo, happening: &Happening, cluster: &Cluster) -> bool {
+        match happening {
+            Happening::Storage { shelf: CLAIMS, key } => mounts(pod, key),
+            Happening::Storage { shelf: VOLUMES, key } => claims_of(pod, cluster).any(|claim| claim.volume == key.name),
+            Happening::Storage { .. } => false,
+            _ => true,
+        }
     }
 }

@@ -95,21 +95,30 @@ impl Scheduler {
         } else if !self.cluster.storage.set(shelf, entry) {
             return;
         }
+        // A volume or claim that is gone helps nobody; a driver that is gone counts nothing any more.
+        let helps = !deleted || matches!(shelf, CSI_DRIVERS | CSI_NODES);
         self.cluster.touched();
         self.stirred = true;
-        self.happened.push(Happening::Storage { shelf });
+        if helps {
+            self.happened.push(Happening::Storage { shelf, key: entry.key.clone() });
+        }
     }
 
     fn devices_changed(&mut self, change: &Change) {
-        let devices = &mut self.cluster.devices;
+        let Some(shelf) = SHELVES.into_iter().find(|s| *s == &*change.kind) else { return };
+        let (devices, key) = (&mut self.cluster.devices, &change.entry.key);
+        let had = shelf == devices::CLAIMS && devices.has_some(key);
         if change.deleted {
-            devices.gone(&change.kind, &change.entry.key);
+            devices.gone(shelf, key);
         } else {
-            devices.set(&change.kind, &change.entry);
+            devices.set(shelf, &change.entry);
         }
+        let freed = had && !devices.has_some(key);
         self.cluster.touched();
         self.stirred = true;
-        self.happened.push(Happening::Devices);
+        if freed || !change.deleted {
+            self.happened.push(Happening::Devices { shelf, key: key.clone(), freed });
+        }
     }
 
     pub(super) fn pod_changed(&mut self, entry: &Arc<Entry>, deleted: bool) {

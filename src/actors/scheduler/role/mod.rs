@@ -85,9 +85,10 @@ pub struct Rules {
 impl Rules {
     /// From the cluster file.
     pub fn new(settings: &Settings) -> Result<Rules, ProfileError> {
-        let (first, longest) = (settings.pod_initial_backoff_seconds, settings.pod_max_backoff_seconds);
-        let pauses = Pauses { first: Duration::from_secs(first), longest: Duration::from_secs(longest) };
-        Ok(Rules { profiles: Profile::all(settings)?, pauses })
+        let profiles = Profile::all(settings)?;
+        let seconds = |said: i64| Duration::from_secs(u64::try_from(said).unwrap_or_default());
+        let pauses = Pauses { first: seconds(settings.pod_initial_backoff_seconds), longest: seconds(settings.pod_max_backoff_seconds) };
+        Ok(Rules { profiles, pauses })
     }
 }
 

@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 const BUSY: usize = 1024;
 /// How long decisions are made in a row before other messages get their turn.
 const STRETCH: Duration = Duration::from_millis(10);
-/// How long a pod's volumes may take to be bound.
-const VOLUMES_PATIENCE: Duration = Duration::from_secs(600);
 /// Refusals that are remembered.
 const REMEMBERED: usize = 1024;
 
@@ -157,7 +155,8 @@ impl Scheduler {
             self.binding.insert(assumed.pod.key.clone(), assumed.clone());
             return binds.push(assumed);
         }
-        let waiting = Unready { assumed: assumed.clone(), until: Instant::now() + VOLUMES_PATIENCE, written: None };
+        let patience = self.rules.profiles.get(assumed.profile).map_or(Duration::ZERO, |p| p.patience);
+        let waiting = Unready { assumed: assumed.clone(), until: Instant::now() + patience, written: None };
         self.unready.insert(assumed.pod.key.clone(), waiting);
         self.busy += 1;
         let (writer, source, life) = (self.writer.clone(), self.source.clone(), self.life);

@@ -67,7 +67,7 @@ async fn others_make_room() {
     let model = Arc::new(Model::default());
     model.put("nodes", mk_node("n1", "1", "8Gi", 110));
     model.put("pods", pod("low", json!({}), ranked("1", 1)));
-    let _running = start(&model, "{podInitialBackoffSeconds: 0, podMaxBackoffSeconds: 1}");
+    let _running = start(&model, "{podMaxBackoffSeconds: 1}");
     until("low is bound", || bound(&model, "low")).await;
     model.put("pods", pod("vip", json!({}), ranked("1", 9)));
     until("low is asked to go", || model.get("pods", &key("low")).unwrap().meta.deleting.is_some()).await;

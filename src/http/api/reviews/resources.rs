@@ -1,9 +1,12 @@
 //! The reviews as discovery shows them.
 use super::super::path::Target;
+use crate::actors::kinds::{Body, Kind, PLAIN};
 use crate::protocol::codec::Codec;
 use crate::protocol::codec::kinds;
+use crate::protocol::legacy::{Legacy, TABLE};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::ApiError;
+use std::sync::LazyLock;
 
 /// Kinds that are answered and never stored.
 pub static VIRTUAL: &[Resource] = &[
@@ -30,9 +33,44 @@ const fn review(group: &'static str, kind: &'static str, plural: &'static str, s
     }
 }
 
-/// The codec of the review that a path names.
-pub(super) fn codec(target: &Target) -> Option<&'static Codec> {
-    let found = VIRTUAL.iter().find(|r| r.group == target.group && r.plural == target.resource && r.version == target.version)?;
+/// The same with the versions that Kubernetes has removed.
+pub fn reviews() -> Vec<Resource> {
+    let old = |legacy: &Legacy| {
+        let today = VIRTUAL.iter().find(|r| r.kind == legacy.kind && r.api_version() == legacy.today)?;
+        Some(Resource { version: legacy.version(), ..today.clone() })
+    };
+    VIRTUAL.iter().cloned().chain(TABLE.iter().filter_map(old)).collect()
+}
+
+/// The codec of the review that a path names, and the removed version that the path is of.
+pub(super) fn codec(target: &Target) -> Option<(&'static Codec, Option<&'static Legacy>)> {
+    let today = named(target)?;
+    if today.version == target.version {
+        return Some((codec_of(today)?, None));
+    }
+    let of = |l: &&Legacy| l.kind == today.kind && l.group() == today.group && l.version() == target.version;
+    Some((codec_of(today)?, Some(TABLE.iter().find(of)?)))
+}
+
+/// The review that a path names, as admission sees it.
+pub(super) fn kind(target: &Target) -> Option<&'static Kind> {
+    static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+        let kind = |resource: &Resource| {
+            let body = Body::Typed(codec_of(resource)?);
+            let (rules, resource) = (PLAIN, resource.clone());
+            Some(Kind { schema: resource.kind, resource, body, rules, columns: &[], row: |_, _| Vec::new(), view: None })
+        };
+        VIRTUAL.iter().filter_map(kind).collect()
+    });
+    let named = named(target)?;
+    KINDS.iter().find(|kind| kind.resource.kind == named.kind)
+}
+
+fn named(target: &Target) -> Option<&'static Resource> {
+    VIRTUAL.iter().find(|r| r.group == target.group && r.plural == target.resource)
+}
+
+fn codec_of(resource: &Resource) -> Option<&'static Codec> {
     [
         &kinds::SELF_SUBJECT_REVIEW,
         &kinds::TOKEN_REVIEW,
@@ -42,7 +80,7 @@ pub(super) fn codec(target: &Target) -> Option<&'static Codec> {
         &kinds::SUBJECT_ACCESS_REVIEW,
     ]
     .into_iter()
-    .find(|codec| codec.kind == found.kind)
+    .find(|codec| codec.kind == resource.kind)
 }
 
 /// Reviews are created, in a namespace or not, and nothing else.

@@ -91,6 +91,9 @@ async fn a_token_from_its_request_to_its_end() {
     assert_eq!(status["audiences"], json!(["https://kubernetes.default.svc.cluster.local"]));
     let bearer = format!("Bearer {token}");
     let bot = rig.gateway.access.authenticator.user(None, Some(&bearer)).expect("known");
+    let old = json!({ "apiVersion": "authentication.k8s.io/v1beta1", "kind": "SelfSubjectReview" });
+    let old = rig.send(&bot, "POST", "/apis/authentication.k8s.io/v1beta1/selfsubjectreviews", old).await.expect("a removed version");
+    assert_eq!((&old["apiVersion"], &old["status"]["userInfo"]["username"]), (&json!("authentication.k8s.io/v1beta1"), &json!(bot.name)));
     let me = rig.send(&bot, "POST", &format!("{AUTHENTICATION}/selfsubjectreviews"), json!({})).await.expect("allowed");
     assert_eq!(me["status"]["userInfo"]["username"], "system:serviceaccount:default:bot");
 

@@ -5,12 +5,12 @@ mod metrics;
 
 use crate::actors::kinds::component_status::{self, DEPRECATED};
 use crate::actors::kinds::{decision, metrics as measured};
+use crate::http::api::bodies::json_body;
 use crate::http::api::gateway::{Answer, ApiRequest, Call, Gateway};
 use crate::http::api::list::Selection;
 use crate::http::api::options::Query;
 use crate::http::api::path::Target;
 use crate::http::api::render::{self, Page};
-use crate::http::api::write::json_body;
 use crate::http::auth::User;
 use crate::protocol::codec;
 use crate::protocol::light::Light;

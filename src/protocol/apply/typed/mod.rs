@@ -1,4 +1,5 @@
 //! Objects seen through a schema: compared, merged, cut.
+mod atomics;
 mod diff;
 mod items;
 mod merge;
@@ -8,6 +9,7 @@ mod remove;
 mod to_set;
 mod validate;
 
+pub use atomics::atomics;
 pub use diff::{Diff, diff};
 pub use merge::merge;
 pub use named::with_named_fields;

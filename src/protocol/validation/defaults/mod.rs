@@ -1,7 +1,9 @@
 //! Defaults that upstream fills in when an object is decoded.
+mod pod_level;
 mod pod_spec;
 mod volumes;
 
+pub use pod_level::aggregated;
 pub use pod_spec::{default_pod, default_pod_spec, default_pod_template};
 
 use serde_json::{Map, Value, json};

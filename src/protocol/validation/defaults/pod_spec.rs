@@ -40,6 +40,12 @@ pub fn default_pod_template(of: &mut Object) {
 /// Fills the spec of a pod: what templates get, and what only the pod itself gets (requests from limits, service links, host ports).
 pub fn default_pod(spec: &mut Value) {
     default_pod_spec(spec);
+    default_pod_alone(spec);
+    // Only when the containers' own are complete.
+    super::pod_level::default_pod_level(spec);
+}
+
+fn default_pod_alone(spec: &mut Value) {
     let Some(spec) = spec.as_object_mut() else { return };
     if spec.get("enableServiceLinks").is_none_or(Value::is_null) {
         spec.insert("enableServiceLinks".into(), true.into());

@@ -194,6 +194,11 @@ impl Devices {
         }
     }
 
+    /// Whether a claim was given devices.
+    pub fn has_some(&self, key: &ObjectKey) -> bool {
+        self.claims.get(key).and_then(|claim| claim.given.as_ref()).is_some_and(|given| !given.devices.is_empty())
+    }
+
     /// Whether nobody has the device, or is about to.
     fn is_free(&self, id: &DeviceId) -> bool {
         !self.taken.contains_key(id) && !self.promised.values().any(|ids| ids.contains(id))
