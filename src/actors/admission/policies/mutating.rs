@@ -1,7 +1,6 @@
 //! What a MutatingAdmissionPolicy makes of an object.
 use super::policy::{Mutating, Mutation};
 use crate::actors::admission::expressions::{Bindings, Compiled, failed};
-use crate::actors::kinds::{Kind, schema_of};
 use crate::protocol::apply::{Schema, typed};
 use crate::protocol::cel::{Budget, Defined, Definition, to_json};
 use crate::protocol::patch;
@@ -12,7 +11,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// What could not be evaluated or applied; the object is as far as it got.
-pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kind: &Kind, object: &mut Value) -> Result<(), String> {
+pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], schema: &Schema, object: &mut Value) -> Result<(), String> {
     for mutation in &policy.mutations {
         let mut bindings = bindings.clone();
         bindings.set("object", object);
@@ -34,7 +33,7 @@ pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kin
                     return Err("unsupported return type from ApplyConfiguration expression: must evaluate to Object".into());
                 }
                 refuse_identity(&configuration)?;
-                *object = applied(&schema_of(kind), object, configuration).map_err(|why| format!("error applying patch: {why}"))?;
+                *object = applied(schema, object, configuration).map_err(|why| format!("error applying patch: {why}"))?;
                 continue;
             }
         };
