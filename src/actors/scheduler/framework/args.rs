@@ -219,8 +219,12 @@ impl ScoringStrategy {
         }
         let field = format!("{path}.requestedToCapacityRatio");
         match &self.requested_to_capacity_ratio {
-            None if self.sort == BY_SHAPE => faults.push(FieldError::required(field, "must be specified when type is RequestedToCapacityRatio")),
-            Some(_) if self.sort != BY_SHAPE => faults.push(FieldError::forbidden(field, "must be nil when type is not RequestedToCapacityRatio")),
+            None if self.sort == BY_SHAPE => {
+                faults.push(FieldError::required(field, "must be specified when type is RequestedToCapacityRatio"))
+            }
+            Some(_) if self.sort != BY_SHAPE => {
+                faults.push(FieldError::forbidden(field, "must be nil when type is not RequestedToCapacityRatio"))
+            }
             Some(ratio) => faults.extend(shape_faults(&ratio.shape, &format!("{field}.shape"))),
             None => {}
         }
@@ -415,8 +419,15 @@ impl Arguments for DynamicResourcesArgs {
     fn faults(&self, path: &str) -> Vec<FieldError> {
         let off = [
             ("filterTimeout", &self.filter_timeout, "DRASchedulingFilterTimeout feature gate is disabled"),
-            ("bindingTimeout", &self.binding_timeout, "DRADeviceBindingConditions or DRAResourceClaimDeviceStatus feature gate is disabled"),
+            (
+                "bindingTimeout",
+                &self.binding_timeout,
+                "DRADeviceBindingConditions or DRAResourceClaimDeviceStatus feature gate is disabled",
+            ),
         ];
-        off.into_iter().filter(|(_, said, _)| said.is_some()).map(|(name, _, why)| FieldError::forbidden(format!("{path}.{name}"), why)).collect()
+        off.into_iter()
+            .filter(|(_, said, _)| said.is_some())
+            .map(|(name, _, why)| FieldError::forbidden(format!("{path}.{name}"), why))
+            .collect()
     }
 }

@@ -6,8 +6,7 @@ use crate::protocol::status::FieldError;
 /// What is wrong with the settings, the arguments of plugins left out.
 pub fn faults(settings: &Settings) -> Vec<FieldError> {
     let mut faults = Vec::new();
-    for (field, said, want) in
-        [("apiVersion", &settings.api_version, API_VERSION), ("kind", &settings.kind, "KubeSchedulerConfiguration")]
+    for (field, said, want) in [("apiVersion", &settings.api_version, API_VERSION), ("kind", &settings.kind, "KubeSchedulerConfiguration")]
     {
         if let Some(said) = said.as_ref().filter(|said| *said != want) {
             faults.push(FieldError::not_supported(format!("scheduler.{field}"), said.as_str(), &[want]));

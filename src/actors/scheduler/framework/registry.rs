@@ -70,7 +70,8 @@ pub fn make(given: Given<'_>) -> Result<Made, ProfileError> {
             Arc::new(DynamicResources)
         }
         other => {
-            let plugin = plain(other).ok_or_else(|| ProfileError::Unreadable { path: given.path.into(), why: format!("there is no plugin {other}") })?;
+            let plugin = plain(other)
+                .ok_or_else(|| ProfileError::Unreadable { path: given.path.into(), why: format!("there is no plugin {other}") })?;
             given.none()?;
             plugin
         }

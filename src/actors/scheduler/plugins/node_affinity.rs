@@ -19,7 +19,9 @@ impl NodeAffinity {
         let Some(added) = &args.added_affinity else { return NodeAffinity::default() };
         NodeAffinity {
             required: node_terms(&added.required),
-            preferred: items(&added.preferred).map(|p| (p["weight"].as_i64().unwrap_or_default(), NodeTerm::parse(&p["preference"]))).collect(),
+            preferred: items(&added.preferred)
+                .map(|p| (p["weight"].as_i64().unwrap_or_default(), NodeTerm::parse(&p["preference"])))
+                .collect(),
         }
     }
 

@@ -57,7 +57,10 @@ fn points_and_weights_can_be_changed() {
 fn mistakes_are_told() {
     let cases = [
         ("profiles: [{plugins: {sccore: {}}}]", "scheduler.profiles[0].plugins.sccore: there is no such extension point"),
-        ("profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]", "scheduler.profiles[0].plugins.score.enabled[0]: there is no plugin Nope"),
+        (
+            "profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]",
+            "scheduler.profiles[0].plugins.score.enabled[0]: there is no plugin Nope",
+        ),
         ("profiles: [{pluginConfig: [{name: Nope}]}]", "scheduler.profiles[0].pluginConfig[0]: there is no plugin Nope"),
         ("profiles: [{}, {schedulerName: default-scheduler}]", "scheduler.profiles[1]: default-scheduler has a profile already"),
         ("profiles: [{plugins: {bind: {disabled: [{name: '*'}]}}}]", "scheduler.profiles[0]: at least one bind plugin is needed"),
@@ -123,10 +126,7 @@ fn arguments_are_checked() {
             "NodeResourcesBalancedAllocation, args: {resources: [{name: cpu, weight: 2}]}",
             "resources[0].weight: Invalid value: 2: must be 1",
         ),
-        (
-            "InterPodAffinity, args: {hardPodAffinityWeight: 101}",
-            "hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]",
-        ),
+        ("InterPodAffinity, args: {hardPodAffinityWeight: 101}", "hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]"),
         ("InterPodAffinity, args: {hardPodAffinityWeight: many}", "hardPodAffinityWeight: invalid type: string \"many\", expected i32"),
         (
             "DefaultPreemption, args: {minCandidateNodesPercentage: 101}",

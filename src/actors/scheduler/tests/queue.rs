@@ -216,7 +216,10 @@ fn pods_that_wait_for_claims_are_woken_once_each() {
         let made = Happening::Storage { shelf: VOLUMES, key: ObjectKey::new("", volume.clone()) };
         queue.wake(&[made], &stage.cluster, &profiles, t0);
         let done = json!({"pv.kubernetes.io/bind-completed": "yes"});
-        stage.object(CLAIMS, json!({"metadata": {"name": claim, "namespace": "default", "annotations": done}, "spec": {"volumeName": volume}}));
+        stage.object(
+            CLAIMS,
+            json!({"metadata": {"name": claim, "namespace": "default", "annotations": done}, "spec": {"volumeName": volume}}),
+        );
         let bound = Happening::Storage { shelf: CLAIMS, key: ObjectKey::new("default", claim) };
         queue.wake(&[bound], &stage.cluster, &profiles, t0);
         while let Some(waits) = queue.take() {
