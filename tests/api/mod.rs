@@ -5,7 +5,7 @@ mod autoscaling;
 pub mod client;
 mod conversion;
 mod custom;
-mod extension;
+pub mod extension;
 mod hostile;
 mod lists;
 mod objects;
@@ -15,6 +15,7 @@ mod refusals;
 mod removed;
 mod shapes;
 mod subresources;
+pub mod versions;
 mod watches;
 
 use crate::cluster::{Cluster, Options};

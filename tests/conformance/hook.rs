@@ -147,6 +147,9 @@ fn verdict(path: &str, request: &Value) -> Value {
         "/bad-data" if request["operation"] == "DELETE" && request["oldObject"]["data"]["webhook-e2e-test"] == "webhook-nondeletable" => {
             denied("the configmap cannot be deleted because it contains unwanted key and value")
         }
+        "/versions" => denied(&versions(request)),
+        "/set" => patch(json!([{ "op": "add", "path": "/spec/port", "value": "81" }])),
+        "/most" => patch(json!([{ "op": "replace", "path": "/spec/metrics/0/resource/target/averageUtilization", "value": 33 }])),
         "/bad-pods" => pod(object),
         "/attach" => denied(&format!("attaching to pod '{}' is not allowed", request["name"].as_str().unwrap_or_default())),
         "/stage-one" if data("mutation-start") == "yes" => set("mutation-stage-1"),
@@ -156,6 +159,14 @@ fn verdict(path: &str, request: &Value) -> Value {
         ])),
         _ => allowed,
     }
+}
+
+/// Which versions a request is in: the objects', those that the webhook is asked about, those of the request itself.
+fn versions(request: &Value) -> String {
+    let of = |object: &Value| object["apiVersion"].as_str().and_then(|v| v.rsplit('/').next()).unwrap_or("none").to_string();
+    let named = |field: &str| request[field]["version"].as_str().unwrap_or("none").to_string();
+    let asked = ["kind", "resource", "requestKind", "requestResource"].map(named).join(" ");
+    format!("{} {}; {asked}; {}", of(&request["object"]), of(&request["oldObject"]), request["subResource"].as_str().unwrap_or("main"))
 }
 
 fn pod(object: &Value) -> Value {

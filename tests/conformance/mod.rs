@@ -20,6 +20,7 @@ mod reviews;
 pub mod table;
 mod watchers;
 mod webhook_objects;
+mod webhook_versions;
 mod webhooks;
 
 use serde_json::{Value, json};

@@ -203,7 +203,7 @@ impl AdmissionChain {
         let came = object.clone();
         for again in [false, true] {
             if let Some(round) = &mut policies {
-                self.policies.mutate(&a, round, &mut object, old)?;
+                self.policies.mutate(&a, round, &mut object, old).await?;
             }
             if let Some(round) = &mut hooks {
                 warnings.extend(self.hooks.mutate(&a, round, &mut object, old).await?);
@@ -251,7 +251,7 @@ impl AdmissionChain {
             warnings.extend(self.hooks.mutate_nothing(&a, old).await?);
         }
         if self.on(Plugin::ValidatingAdmissionPolicy) {
-            warnings.extend(self.policies.validate(&a, object, old)?);
+            warnings.extend(self.policies.validate(&a, object, old).await?);
         }
         if self.on(Plugin::ValidatingAdmissionWebhook) {
             warnings.extend(self.hooks.validate(&a, object, old).await?);

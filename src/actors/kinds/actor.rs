@@ -2,8 +2,9 @@
 use super::allocation::Shares;
 use super::owner_references::{Found, deduplicate};
 use super::prepare::prepare_update;
+use super::tracking::Act;
 use super::write::{Edit, EditBody, Outcome, Part, WriteOp, WriteRequest, Written};
-use super::{Admission, Attributes, Kind, Operation, Writer, remove, stages, tracking};
+use super::{Admission, Attributes, Forms, Kind, Operation, Writer, remove, stages};
 use crate::actors::base::{Role, Scope};
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::light::Light;
@@ -233,7 +234,7 @@ impl KindActor {
         warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
         warnings.extend(deduplicate(&mut body, Found::AfterMutation));
         let mut new = prepare_update(&kind, edit.part, &old, body)?;
-        tracking::merged(&kind, edit.part, &old, &mut new, writer);
+        Act { kind: &kind, part: edit.part, writer, forms: &Forms::here(&kind) }.merged(&old, &mut new);
         self.shares.allocate(Some(&old), &mut new)?;
         warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
         warnings.extend((kind.rules.warnings)(&new, Some(&old)));
@@ -404,7 +405,7 @@ pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, k
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Edit(Edit { body: EditBody::Update(_) | EditBody::Tracked(_), .. }) | WriteOp::Put { .. } => "update",
+        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
         WriteOp::Edit(_) => "patch",
         WriteOp::Delete { .. } => "delete",
     }

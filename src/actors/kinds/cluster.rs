@@ -1,10 +1,11 @@
 //! How a write reaches the owner of its kind.
 use super::actor::{attributes, decode_error};
+use super::outside::Decided;
 use super::owner_references::{Found, deduplicate};
-use super::tracking::Intent;
+use super::tracking::{Act, Intent};
 use super::{
-    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
-    WriteRequest, Writer, Written, begin_create, prepare_create, prepare_update, stages, tracking,
+    Admission, DeleteOptions, Edit, EditBody, FieldValidation, Forms, Kind, KindMessage, Kinds, Operation, Part, Patch, Served, WriteOp,
+    WriteRequest, Writer, Written, begin_create,
 };
 use crate::actors::base::AskError;
 use crate::protocol::codec::{self, Checked};
@@ -34,7 +35,7 @@ impl Default for WriteLimits {
 /// How often a name is made up anew when it is taken already, as upstream does.
 const GENERATED_NAME_TRIES: usize = 8;
 /// How often an edit that webhooks are asked about is decided anew when the object changed meanwhile, as upstream does.
-const EDIT_TRIES: usize = 5;
+pub(super) const EDIT_TRIES: usize = 5;
 
 impl Kinds {
     /// Creates an object from a decoded body, on the server's own behalf; answers once it is durable.
@@ -73,11 +74,22 @@ impl Kinds {
         &*self.admission
     }
 
-    /// Creates an object from a decoded body; answers once it is durable.
+    /// Creates an object from a decoded body; answers once it is durable. The body is of `served`, whichever version that is, and so is
+    /// what admission sees and the rules are about; the answer is as it is stored.
     pub async fn create_as(&self, served: &Served, namespace: &str, mut body: Value, writer: &Writer) -> Result<Written, ApiError> {
-        begin_create(&served.kind, namespace, &mut body)?;
+        let kind = &served.kind;
+        begin_create(kind, namespace, &mut body)?;
         let warning = deduplicate(&mut body, Found::InRequest);
-        tracking::created(&served.kind, &mut body, writer);
+        if kind.reading().is_some_and(|reading| reading.asks()) {
+            let tracked = |forms: &Forms<'_>| {
+                let mut body = body.clone();
+                Act { kind, part: Part::Main, writer, forms }.created(&mut body);
+                body
+            };
+            body = Forms::of(kind).complete(false, tracked).await?;
+        } else {
+            Act { kind, part: Part::Main, writer, forms: &Forms::here(kind) }.created(&mut body);
+        }
         let mut written = self.create_begun(served, namespace, body, writer).await?;
         written.warnings.splice(0..0, warning);
         Ok(written)
@@ -85,8 +97,10 @@ impl Kinds {
 
     /// Creates an object from a configuration that was applied to a name which nothing has.
     async fn create_applied(&self, served: &Served, key: &ObjectKey, intent: &Intent<'_>, writer: &Writer) -> Result<Written, ApiError> {
-        let (mut body, record, warnings) = tracking::applied(&served.kind, Part::Main, None, intent, writer)?;
-        begin_create(&served.kind, &key.namespace, &mut body)?;
+        let kind = &served.kind;
+        let applied = |forms: &Forms<'_>| Act { kind, part: Part::Main, writer, forms }.applied(None, intent);
+        let (mut body, record, warnings) = Forms::of(kind).complete(true, applied).await??;
+        begin_create(kind, &key.namespace, &mut body)?;
         if let Some(record) = record {
             record.finish(None, &mut body);
         }
@@ -131,24 +145,28 @@ impl Kinds {
         asks: bool,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
+        let kind = &served.kind;
         let (uid, random) = fresh_identity()?;
         let now = time::rfc3339(time::now());
-        let mut object = prepare_create(&served.kind, body, &now, &uid, random)?;
-        (served.kind.rules.requester)(&mut object, &writer.user);
-        let (key, _) = codec::meta_of(&object);
-        let attributes = attributes(&served.kind, Operation::Create, Part::Main, &key, writer);
+        let owner = self.view_owner(served)?;
+        let decided = Decided::new_object(kind, owner.as_deref(), body, &now, (&uid, random), &writer.user)?;
+        let object = &decided.shown;
+        let (key, _) = codec::meta_of(object);
+        let attributes = attributes(kind, Operation::Create, Part::Main, &key, writer);
         let mut warnings = warnings.to_vec();
-        warnings.extend(self.admission.validate(&attributes, Some(&object), None)?);
+        warnings.extend(self.admission.validate(&attributes, Some(object), None)?);
         if asks {
-            warnings.extend(self.admission.ask_validating(attributes, Some(&object), None).await?.1);
+            warnings.extend(self.admission.ask_validating(attributes, Some(object), None).await?.1);
         }
-        warnings.extend((served.kind.rules.warnings)(&object, None));
+        warnings.extend((kind.rules.warnings)(object, None));
+        let object = decided.stored(kind).await?;
         let mut written = self.write(served, WriteOp::Create(Box::new(object)), writer).await?;
         written.warnings = warnings;
         Ok(written)
     }
 
-    /// Updates or patches an object, or one of its parts. An apply creates what is not there; so does an update of some kinds.
+    /// Updates or patches an object, or one of its parts. An apply creates what is not there; so does an update of some kinds. As with
+    /// creating, everything but what is stored and answered is in the version of `served`.
     pub async fn edit_as(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
         let asks = self.admission.asks(&attributes(&served.kind, Operation::Update, edit.part, &edit.key, writer));
         let creates = edit.part == Part::Main
@@ -158,7 +176,10 @@ impl Kinds {
                 _ => false,
             };
         let spare = creates.then(|| edit.clone());
-        let outcome = if asks { self.edit_asking(served, edit, writer).await } else { self.edit_alone(served, edit, writer).await };
+        let outcome = match asks || served.kind.is_other_form() {
+            true => self.edit_outside(served, edit, asks, writer).await,
+            false => self.edit_alone(served, edit, writer).await,
+        };
         let Some(edit) = spare.filter(|_| matches!(&outcome, Err(error) if error.code == 404)) else { return outcome };
         self.admission.may_create(&attributes(&served.kind, Operation::Create, Part::Main, &edit.key, writer))?;
         match &edit.body {
@@ -186,39 +207,6 @@ impl Kinds {
         self.write(served, WriteOp::Edit(edit), writer).await
     }
 
-    /// An edit that others have a say in: it is decided here, on the newest state, and written if that state still stands.
-    async fn edit_asking(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        let kind = &served.kind;
-        let mut outcome = Err(ApiError::internal("an edit was not tried"));
-        for _ in 0..EDIT_TRIES {
-            let held = self.held(served, &edit.key).await?;
-            let old = kind.read(&held);
-            let (mut body, mut warnings) = stages::proposed(kind, &edit, &old, writer)?;
-            let attributes = attributes(kind, Operation::Update, edit.part, &edit.key, writer);
-            warnings.extend(self.admission.mutate(&attributes, &mut body, Some(&old))?);
-            let (mutated, more) = self.admission.ask_mutating(attributes, body, Some(&old)).await?;
-            warnings.extend(more);
-            let mut body = mutated;
-            if matches!(edit.part, Part::Main | Part::Status) {
-                body = redecoded(kind, body)?;
-                kind.default(&mut body);
-            }
-            warnings.extend(deduplicate(&mut body, Found::AfterMutation));
-            let mut new = prepare_update(kind, edit.part, &old, body)?;
-            tracking::merged(kind, edit.part, &old, &mut new, writer);
-            warnings.extend(self.admission.validate(&attributes, Some(&new), Some(&old))?);
-            warnings.extend(self.admission.ask_validating(attributes, Some(&new), Some(&old)).await?.1);
-            warnings.extend((kind.rules.warnings)(&new, Some(&old)));
-            let put = WriteOp::Put { held: held.token, part: edit.part, object: Box::new(new), warnings };
-            outcome = self.write(served, put, writer).await;
-            match &outcome {
-                Err(error) if error.code == 409 => {}
-                _ => break,
-            }
-        }
-        outcome
-    }
-
     /// Deletes an object, or marks it.
     pub async fn delete_as(
         &self,
@@ -230,7 +218,7 @@ impl Kinds {
         let attributes = attributes(&served.kind, Operation::Delete, Part::Main, &key, writer);
         let mut warnings = Vec::new();
         if self.admission.asks(&attributes) {
-            let old = self.held(served, &key).await?.parse();
+            let old = served.kind.read_as(&*self.held(served, &key).await?).await?;
             warnings = self.admission.ask_validating(attributes, None, Some(&old)).await?.1;
             // What was asked about is what goes, or nothing.
             options.uid = options.uid.or_else(|| old["metadata"]["uid"].as_str().map(String::from));
@@ -252,13 +240,13 @@ impl Kinds {
     }
 
     /// The newest state of an object, durable or not.
-    async fn held(&self, served: &Served, key: &ObjectKey) -> Result<Arc<Entry>, ApiError> {
+    pub(super) async fn held(&self, served: &Served, key: &ObjectKey) -> Result<Arc<Entry>, ApiError> {
         let ask = served.mailbox.ask(self.limits.patience, |reply| KindMessage::Held(key.clone(), reply));
         let resource = &served.kind.resource;
         ask.await.map_err(unanswered)?.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &key.name))
     }
 
-    async fn write(&self, served: &Served, op: WriteOp, writer: &Writer) -> Result<Written, ApiError> {
+    pub(super) async fn write(&self, served: &Served, op: WriteOp, writer: &Writer) -> Result<Written, ApiError> {
         let writer = writer.clone();
         let ask = served.mailbox.ask(self.limits.patience, |reply| KindMessage::Write(Box::new(WriteRequest { op, writer, reply })));
         ask.await.map_err(unanswered)?
@@ -275,7 +263,7 @@ fn unanswered(error: AskError) -> ApiError {
 }
 
 /// What webhooks made of an object, decoded again: they can bring in nothing that a client could not.
-fn redecoded(kind: &Kind, object: Value) -> Result<Value, ApiError> {
+pub(super) fn redecoded(kind: &Kind, object: Value) -> Result<Value, ApiError> {
     Ok(kind.check_value(&object).map_err(|e| decode_error(&e))?.value)
 }
 

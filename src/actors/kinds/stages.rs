@@ -1,7 +1,7 @@
 //! An edit on its way to the store, as far as it can be told without asking anybody: what the patch makes of the object.
 use super::actor::decode_error;
-use super::tracking::{self, Intent};
-use super::{Edit, EditBody, FieldValidation, Kind, Part, Patch, Writer, scale_of};
+use super::tracking::{Act, Intent};
+use super::{Edit, EditBody, FieldValidation, Forms, Kind, Part, Patch, Writer, scale_of};
 use crate::protocol::codec;
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::patch::{self, PatchError};
@@ -11,14 +11,25 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// What an edit wants `old` to be: patched, decoded, defaulted and with its fields' managers recorded, not yet admitted. With it what
-/// nobody knew in the patch.
+/// nobody knew in the patch. For kinds whose versions nobody else has to convert.
 pub fn proposed(kind: &Kind, edit: &Edit, old: &Value, writer: &Writer) -> Result<(Value, Vec<String>), ApiError> {
+    proposed_in(&Forms::here(kind), kind, edit, old, writer)
+}
+
+/// [`proposed`] with what is known of other versions.
+pub(super) fn proposed_in(
+    forms: &Forms<'_>,
+    kind: &Kind,
+    edit: &Edit,
+    old: &Value,
+    writer: &Writer,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let act = Act { kind, part: edit.part, writer, forms };
     let (mut body, warnings) = match &edit.body {
         EditBody::Update(body) => ((**body).clone(), Vec::new()),
-        EditBody::Tracked(body) => return Ok(((**body).clone(), Vec::new())),
         EditBody::Patch { patch: Patch::Apply { config, force }, validation } => {
             let intent = Intent { config, force: *force, validation: *validation };
-            let (object, _, warnings) = tracking::applied(kind, edit.part, Some(old), &intent, writer)?;
+            let (object, _, warnings) = act.applied(Some(old), &intent)?;
             // What a Scale comes to is told by its replicas; the managers are recorded when they are merged.
             let object = if edit.part == Part::Scale { scale_of(kind, &object) } else { object };
             return Ok((object, warnings));
@@ -28,7 +39,7 @@ pub fn proposed(kind: &Kind, edit: &Edit, old: &Value, writer: &Writer) -> Resul
     if matches!(edit.part, Part::Main | Part::Status) {
         kind.default(&mut body);
     }
-    tracking::edited(kind, edit.part, old, &mut body, writer);
+    act.edited(old, &mut body);
     Ok((body, warnings))
 }
 

@@ -1,7 +1,7 @@
 //! `metadata.managedFields` on the write path: which schema a kind is tracked by, and what each way of writing it doesn't reach.
 use super::actor::decode_error;
-use super::{FieldValidation, Kind, Part, Writer};
-use crate::protocol::apply::{self, Config, Record, Reset, Rules, Schema, managed};
+use super::{FieldValidation, Forms, Kind, Part, Writer};
+use crate::protocol::apply::{self, Config, Converted, Record, Reset, Rules, Schema, managed};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::status::ApiError;
 use crate::protocol::time;
@@ -43,33 +43,51 @@ fn reset_of(kind: &Kind, part: Part) -> &'static Reset {
     }
 }
 
-/// Runs `act` with the rules and the writer that an operation on this part has.
-fn with<T>(kind: &Kind, part: Part, writer: &Writer, act: impl FnOnce(&Rules<'_>, &managed::Writer<'_>) -> T) -> T {
-    let schema = schema_of(kind);
-    let rules = Rules { schema: &schema, reset: reset_of(kind, part), convert: None };
-    let (api_version, now) = (kind.resource.api_version(), time::rfc3339(time::now()));
-    let writer = managed::Writer { manager: &writer.manager, api_version: &api_version, subresource: part.subresource(), time: &now };
-    act(&rules, &writer)
+/// Who writes which part of an object of a kind, and how fields in other versions of the kind are compared.
+pub(super) struct Act<'a> {
+    pub kind: &'a Kind,
+    pub part: Part,
+    pub writer: &'a Writer,
+    pub forms: &'a Forms<'a>,
 }
 
-/// Records who set the fields of a new object, which is defaulted and not yet admitted.
+impl Act<'_> {
+    /// Runs `act` with the rules and the writer that this has.
+    fn with<T>(&self, act: impl FnOnce(&Rules<'_>, &managed::Writer<'_>) -> T) -> T {
+        let Act { kind, part, writer, forms } = *self;
+        let schema = schema_of(kind);
+        let (api_version, now) = (kind.resource.api_version(), time::rfc3339(time::now()));
+        let convert = |object: &Value, to: &str| -> Converted { forms.convert(&api_version, object, to) };
+        let rules = Rules { schema: &schema, reset: reset_of(kind, part), convert: Some(&convert) };
+        let writer = managed::Writer { manager: &writer.manager, api_version: &api_version, subresource: part.subresource(), time: &now };
+        act(&rules, &writer)
+    }
+
+    /// Records who set the fields of a new object, which is defaulted and not yet admitted.
+    pub fn created(&self, object: &mut Value) {
+        self.with(|rules, writer| apply::track(rules, None, object, writer));
+    }
+
+    /// Records who changed what, in an object that is written as a whole: before admission and strategies.
+    pub fn edited(&self, old: &Value, new: &mut Value) {
+        if matches!(self.part, Part::Main | Part::Status) {
+            self.with(|rules, writer| apply::track(rules, Some(old), new, writer));
+        }
+    }
+
+    /// The same for parts that are merged into the object by their strategy: afterwards.
+    pub fn merged(&self, old: &Value, new: &mut Value) {
+        let tracked = matches!(self.part, Part::Scale | Part::Approval | Part::EphemeralContainers | Part::Resize);
+        if tracked {
+            self.with(|rules, writer| apply::track(rules, Some(old), new, writer));
+        }
+    }
+}
+
+/// [`Act::created`] of a kind whose versions nobody else has to convert.
+#[cfg(test)]
 pub(crate) fn created(kind: &Kind, object: &mut Value, writer: &Writer) {
-    with(kind, Part::Main, writer, |rules, writer| apply::track(rules, None, object, writer));
-}
-
-/// Records who changed what, in an object that is written as a whole: before admission and strategies.
-pub(super) fn edited(kind: &Kind, part: Part, old: &Value, new: &mut Value, writer: &Writer) {
-    if matches!(part, Part::Main | Part::Status) {
-        with(kind, part, writer, |rules, writer| apply::track(rules, Some(old), new, writer));
-    }
-}
-
-/// The same for parts that are merged into the object by their strategy: afterwards.
-pub(super) fn merged(kind: &Kind, part: Part, old: &Value, new: &mut Value, writer: &Writer) {
-    let tracked = matches!(part, Part::Scale | Part::Approval | Part::EphemeralContainers | Part::Resize);
-    if tracked {
-        with(kind, part, writer, |rules, writer| apply::track(rules, Some(old), new, writer));
-    }
+    Act { kind, part: Part::Main, writer, forms: &Forms::here(kind) }.created(object);
 }
 
 /// A configuration for server-side apply.
@@ -79,35 +97,32 @@ pub(super) struct Intent<'a> {
     pub validation: FieldValidation,
 }
 
-/// Applies a configuration to the live object, or makes a new one of it. The result is decoded and defaulted, with its managers in
-/// it; for a new object they are the record, which is finished when the object is complete.
-pub(super) fn applied(
-    kind: &Kind,
-    part: Part,
-    old: Option<&Value>,
-    intent: &Intent<'_>,
-    writer: &Writer,
-) -> Result<(Value, Option<Record>, Vec<String>), ApiError> {
-    let config = &complete(kind, part, intent.config, old)?;
-    let checked = kind.check_value(config).map_err(|e| decode_error(&e))?;
-    let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
-    let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
-    let outcome = with(kind, part, writer, |rules, writer| apply::apply(rules, old, config, writer));
-    let outcome = outcome.map_err(|error| error.to_api_error())?;
-    // What no schema declares was refused above, whatever was asked for; here is what the schema of fields and owners does not see.
-    if intent.validation == FieldValidation::Strict && checked.duplicate.is_empty() && !checked.unknown.is_empty() {
-        return Err(apply::undeclared(intent.config, &checked.unknown).to_api_error());
+impl Act<'_> {
+    /// Applies a configuration to the live object, or makes a new one of it. The result is decoded and defaulted, with its managers in
+    /// it; for a new object they are the record, which is finished when the object is complete.
+    pub fn applied(&self, old: Option<&Value>, intent: &Intent<'_>) -> Result<(Value, Option<Record>, Vec<String>), ApiError> {
+        let kind = self.kind;
+        let config = &complete(kind, self.part, intent.config, old)?;
+        let checked = kind.check_value(config).map_err(|e| decode_error(&e))?;
+        let warnings = if intent.validation == FieldValidation::Warn { checked.findings() } else { Vec::new() };
+        let config = Config { object: config, kind: kind.resource.kind, force: intent.force };
+        let outcome = self.with(|rules, writer| apply::apply(rules, old, config, writer));
+        let outcome = outcome.map_err(|error| error.to_api_error())?;
+        // What no schema declares was refused above, whatever was asked for; here is what the schema of fields and owners does not see.
+        if intent.validation == FieldValidation::Strict && checked.duplicate.is_empty() && !checked.unknown.is_empty() {
+            return Err(apply::undeclared(intent.config, &checked.unknown).to_api_error());
+        }
+        if intent.validation == FieldValidation::Strict
+            && let Some(error) = kind.strict_error(&checked.findings())
+        {
+            return Err(decode_error(&error));
+        }
+        let mut object = kind.check_value(&outcome.object).map_err(|e| decode_error(&e))?.value;
+        kind.default(&mut object);
+        let Some(old) = old else { return Ok((object, Some(outcome.record), warnings)) };
+        outcome.record.finish(Some(old), &mut object);
+        Ok((object, None, warnings))
     }
-    if intent.validation == FieldValidation::Strict
-        && let Some(error) = kind.strict_error(&checked.findings())
-    {
-        return Err(decode_error(&error));
-    }
-    let mut object = kind.check_value(&outcome.object).map_err(|e| decode_error(&e))?.value;
-    kind.default(&mut object);
-    let Some(old) = old else { return Ok((object, Some(outcome.record), warnings)) };
-    outcome.record.finish(Some(old), &mut object);
-    Ok((object, None, warnings))
 }
 
 /// The configuration as one of the whole object: that of a Scale sets the replicas.

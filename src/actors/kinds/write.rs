@@ -46,7 +46,7 @@ impl Edit {
     pub fn is_unversioned(&self) -> bool {
         let silent = |object: &Value| object["metadata"]["resourceVersion"].as_str().is_none_or(|v| matches!(v, "" | "0"));
         match &self.body {
-            EditBody::Update(body) | EditBody::Tracked(body) => silent(body),
+            EditBody::Update(body) => silent(body),
             EditBody::Patch { patch: Patch::Merge(patch) | Patch::Strategic(patch), .. } => silent(patch),
             EditBody::Patch { patch: Patch::Apply { config, .. }, .. } => silent(config),
             EditBody::Patch { patch: Patch::Json(operations), .. } => {
@@ -62,8 +62,6 @@ impl Edit {
 pub enum EditBody {
     /// A decoded body.
     Update(Box<Value>),
-    /// A decoded body in which the managers of its fields are recorded already.
-    Tracked(Box<Value>),
     Patch {
         patch: Patch,
         validation: FieldValidation,

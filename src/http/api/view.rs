@@ -1,9 +1,10 @@
-//! Kinds that are served besides the one that their objects are stored as: reads are converted on the way out, writes on the
-//! way in, and the stored kind's actor knows nothing of it.
+//! Kinds that are served besides the one that their objects are stored as: reads are converted on the way out. Writes stay in the
+//! request's version until they are stored (see `kinds::outside`), but for versions that Kubernetes has removed, which become
+//! today's on the way in.
 use super::gateway::Gateway;
-use crate::actors::kinds::custom::Reading;
 use crate::actors::kinds::{Body, Edit, EditBody, Kind, Part, Patch, Served, View, Writer, Written, proposed};
 use crate::protocol::codec;
+use crate::protocol::legacy::Legacy;
 use crate::protocol::meta::ObjectKey;
 use crate::protocol::status::ApiError;
 use crate::storage::{Entry, Start};
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a patch through a view is made anew when the object changed meanwhile, as upstream does.
+/// How often a patch through a removed version is made anew when the object changed meanwhile, as upstream does.
 const TRIES: usize = 5;
 
 /// How long a write that was decided meanwhile may take to be published.
@@ -57,36 +58,6 @@ pub async fn shown_one(kind: &Kind, entry: &Arc<Entry>) -> Result<Arc<Entry>, Ap
     shown.into_iter().next().ok_or_else(|| ApiError::internal("a conversion lost the object"))
 }
 
-/// What is between a kind and the one that its objects are stored as.
-#[derive(Clone, Copy)]
-pub(super) enum Through<'k> {
-    View(&'static View),
-    /// Another version of a custom kind.
-    Version(&'k Reading),
-}
-
-impl<'k> Through<'k> {
-    /// `None` when objects are stored as the kind itself.
-    pub fn of(kind: &'k Kind) -> Option<Self> {
-        match (kind.view, kind.reading()) {
-            (Some(view), _) => Some(Through::View(view)),
-            // Where a webhook converts, what is stored may still be of a version that the stored one's actor cannot read.
-            (None, Some(reading)) if !reading.is_storage() || reading.asks() => Some(Through::Version(reading)),
-            _ => None,
-        }
-    }
-
-    async fn store(self, mut object: Value) -> Result<Value, ApiError> {
-        match self {
-            Through::View(view) => {
-                (view.to_stored)(&mut object);
-                Ok(object)
-            }
-            Through::Version(reading) => Ok(reading.store(object).await?),
-        }
-    }
-}
-
 fn converted(object: &Value, entry: &Entry) -> Entry {
     let (body, splice) = codec::encode(object);
     Entry {
@@ -100,18 +71,17 @@ fn converted(object: &Value, entry: &Entry) -> Entry {
     }
 }
 
-/// An apply that is made in the stored kind's terms: what is not there yet is created by it, and nobody owns fields of a version
-/// that Kubernetes has removed. `None` for all other edits.
-async fn applied(kind: &Kind, through: Through<'_>, edit: &Edit, stored: &Served) -> Result<Option<Edit>, ApiError> {
+/// An apply that is made in the stored kind's terms: nobody owns fields of a version that Kubernetes has removed. `None` for all other
+/// edits.
+fn applied(legacy: &Legacy, view: &View, edit: &Edit) -> Result<Option<Edit>, ApiError> {
     let EditBody::Patch { patch: Patch::Apply { config, force }, validation } = &edit.body else { return Ok(None) };
-    let mut config = config.clone();
-    match &kind.body {
-        _ if edit.part == Part::Scale => return Ok(None),
-        Body::Legacy(legacy, _) => legacy.accept(&mut config).map_err(|e| ApiError::bad_request(e.to_string()))?,
-        _ if stored.shelf.snapshot().get(&edit.key).is_some() => return Ok(None),
-        _ => {}
+    if edit.part == Part::Scale {
+        return Ok(None);
     }
-    let patch = Patch::Apply { config: through.store(config).await?, force: *force };
+    let mut config = config.clone();
+    legacy.accept(&mut config).map_err(|e| ApiError::bad_request(e.to_string()))?;
+    (view.to_stored)(&mut config);
+    let patch = Patch::Apply { config, force: *force };
     Ok(Some(Edit { key: edit.key.clone(), part: edit.part, body: EditBody::Patch { patch, validation: *validation } }))
 }
 
@@ -127,137 +97,110 @@ async fn newer(stored: &Served, key: &ObjectKey, seen: u64) {
     }
 }
 
-/// The rules that a view has besides those of the stored kind: the newer events are stricter than the old ones.
-fn check_view(kind: &Kind, object: &Value) -> Result<(), ApiError> {
-    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
-        return Ok(());
-    }
-    let mut shown = object.clone();
-    kind.default(&mut shown);
-    let errors = kind.validate_create(&shown);
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
-}
-
-/// The same for a change; both objects as the view shows them.
-fn check_view_update(kind: &Kind, new: &Value, old: &Value) -> Result<(), ApiError> {
-    if kind.view.is_none() || !matches!(kind.body, Body::Typed(_)) {
-        return Ok(());
-    }
-    let mut new = new.clone();
-    kind.default(&mut new);
-    let errors = kind.validate_update(&new, old);
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let name = old["metadata"]["name"].as_str().unwrap_or_default();
-    Err(ApiError::invalid(kind.resource.group, kind.resource.kind, name, &errors))
-}
-
-/// A patch that changes nothing leaves the managers of the fields alone, too: a view's spelling of the same is no change.
-fn keep_managers(kind: &Kind, body: &mut Value, held: &Value) {
+/// Makes an object of a removed version one of the stored kind. Who manages its fields is to be told there, and was nobody's business here.
+fn upgraded(view: &View, mut body: Value, held: &Value) -> Value {
     const MANAGERS: &str = "managedFields";
-    let plain = |object: &Value| {
-        let mut object = object.clone();
-        kind.default(&mut object);
-        if let Some(meta) = object["metadata"].as_object_mut() {
-            meta.remove(MANAGERS);
-        }
-        object
-    };
-    if plain(body) == plain(held)
-        && let (Some(meta), Some(managers)) = (body["metadata"].as_object_mut(), held["metadata"].get(MANAGERS))
-    {
-        meta.insert(MANAGERS.into(), managers.clone());
+    (view.to_stored)(&mut body);
+    if let Some(meta) = body["metadata"].as_object_mut() {
+        match held["metadata"].get(MANAGERS) {
+            Some(managers) => meta.insert(MANAGERS.into(), managers.clone()),
+            None => meta.remove(MANAGERS),
+        };
+    }
+    body
+}
+
+/// The removed version that a kind is, with the way to the kind that its objects are stored as.
+fn removed(kind: &Kind) -> Option<(&'static Legacy, &'static View)> {
+    match kind.body {
+        Body::Legacy(legacy, _) => kind.view.map(|view| (legacy, view)),
+        Body::Typed(_) | Body::Custom(_) => None,
     }
 }
 
 impl Gateway {
-    /// The kind that the objects of `served` are stored as.
-    pub(super) fn stored(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
-        if Through::of(&served.kind).is_none() {
+    /// The kind that the objects of `served` are written as: itself, but for versions that Kubernetes has removed.
+    pub(super) fn written_as(&self, served: &Arc<Served>) -> Result<Arc<Served>, ApiError> {
+        if !served.kind.is_removed() {
             return Ok(served.clone());
         }
         let shelf = &served.shelf.name;
         self.kinds.by_shelf(shelf).ok_or_else(|| ApiError::internal(format!("{shelf} is not served")))
     }
 
-    pub(super) async fn create_through(
-        &self,
-        served: &Arc<Served>,
-        through: Through<'_>,
-        value: Value,
-        namespace: &str,
-        writer: &Writer,
-    ) -> Result<Written, ApiError> {
-        let mut value = value;
-        if served.kind.resource.namespaced && value["metadata"]["namespace"].as_str().is_none_or(str::is_empty) {
-            value["metadata"]["namespace"] = namespace.into();
+    /// What was written, as the request's kind shows it.
+    async fn answered(&self, served: &Served, written: Written) -> Result<Written, ApiError> {
+        if !served.kind.is_other_form() && !served.kind.is_removed() {
+            return Ok(written);
         }
-        check_view(&served.kind, &value)?;
-        let value = through.store(value).await?;
-        let written = self.kinds.create_as(&*self.stored(served)?, namespace, value, writer).await?;
         Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written })
     }
 
-    /// An edit in the view's terms: it is made here, on the newest published state, and goes to the actor as an update.
-    pub(super) async fn edit_through(
+    /// Creates an object of a kind in whichever version.
+    pub(super) async fn create_in(
         &self,
         served: &Arc<Served>,
-        through: Through<'_>,
+        mut value: Value,
+        namespace: &str,
+        writer: &Writer,
+    ) -> Result<Written, ApiError> {
+        if let Some((_, view)) = removed(&served.kind) {
+            (view.to_stored)(&mut value);
+        }
+        let written = self.kinds.create_as(&*self.written_as(served)?, namespace, value, writer).await?;
+        self.answered(served, written).await
+    }
+
+    /// Updates or patches an object of a kind in whichever version.
+    pub(super) async fn edit_in(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
+        let written = match removed(&served.kind) {
+            None => self.kinds.edit_as(served, edit, writer).await?,
+            Some((legacy, view)) => self.edit_removed(served, (legacy, view), edit, writer).await?,
+        };
+        self.answered(served, written).await
+    }
+
+    /// An edit in the terms of a version that Kubernetes has removed: it is made here, on the newest published state, and goes to the
+    /// stored kind as an update.
+    async fn edit_removed(
+        &self,
+        served: &Arc<Served>,
+        (legacy, view): (&Legacy, &View),
         edit: Edit,
         writer: &Writer,
     ) -> Result<Written, ApiError> {
-        let stored = self.stored(served)?;
-        if let Some(edit) = applied(&served.kind, through, &edit, &stored).await? {
-            let written = self.kinds.edit_as(&stored, edit, writer).await?;
-            return Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written });
+        let stored = self.written_as(served)?;
+        if let Some(edit) = applied(legacy, view, &edit)? {
+            return self.kinds.edit_as(&stored, edit, writer).await;
         }
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let mut held = None;
-            let (mut body, warnings, seen) = match &edit.body {
-                EditBody::Update(body) | EditBody::Tracked(body) => ((**body).clone(), Vec::new(), None),
-                EditBody::Patch { .. } if edit.part == Part::Scale => {
-                    return self.kinds.edit_as(&stored, edit, writer).await;
+            let (body, warnings, seen) = match &edit.body {
+                _ if edit.part == Part::Scale => return self.kinds.edit_as(&stored, edit, writer).await,
+                EditBody::Update(body) => {
+                    let mut body = (**body).clone();
+                    (view.to_stored)(&mut body);
+                    (body, Vec::new(), None)
                 }
                 EditBody::Patch { .. } => {
                     let resource = &served.kind.resource;
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
-                    let shown = shown_one(&served.kind, &entry).await?.parse();
+                    let shown = viewed(&served.kind, &entry).parse();
                     let (body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != shown["metadata"]["resourceVersion"];
-                    held = Some(stored.kind.read(&entry));
-                    (body, warnings, (!versioned).then_some(entry.revision))
+                    (upgraded(view, body, &stored.kind.read(&entry)), warnings, (!versioned).then_some(entry.revision))
                 }
             };
-            if edit.part == Part::Main
-                && let Some(entry) = stored.shelf.snapshot().get(&edit.key)
-            {
-                check_view_update(&served.kind, &body, &viewed(&served.kind, entry).parse())?;
-            }
-            if edit.part != Part::Scale {
-                body = through.store(body).await?;
-                if let Some(held) = held {
-                    keep_managers(&stored.kind, &mut body, &held);
-                }
-            }
-            let body = match &edit.body {
-                EditBody::Patch { .. } => EditBody::Tracked(Box::new(body)),
-                _ => EditBody::Update(Box::new(body)),
-            };
+            let body = EditBody::Update(Box::new(body));
             let update = Edit { key: edit.key.clone(), part: edit.part, body };
             match (self.kinds.edit_as(&stored, update, writer).await, seen) {
                 (Err(error), Some(seen)) if error.code == 409 && tries > 0 => newer(&stored, &edit.key, seen).await,
                 (Err(error), _) => return Err(error),
                 (Ok(mut written), _) => {
                     written.warnings.extend(warnings);
-                    return Ok(Written { entry: shown_one(&served.kind, &written.entry).await?, ..written });
+                    return Ok(written);
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::list::Selection;
 use super::options::{delete_options, invalid_options};
 use super::path::Target;
 use super::render;
-use super::view::{Through, shown, shown_one};
+use super::view::{shown, shown_one};
 use crate::actors::kinds::{Edit, EditBody, FieldValidation, Outcome, Part, Served, Writer, Written, scale_of};
 use crate::protocol::codec::kinds::SCALE;
 use crate::protocol::meta::ObjectKey;
@@ -27,10 +27,7 @@ impl Gateway {
         let writer = writer(call, "CreateOptions")?;
         let validation = query.field_validation("CreateOptions")?;
         let (value, warnings) = decoded(served, typed_body(request)?, validation)?;
-        let written = match Through::of(&served.kind) {
-            None => self.kinds.create_as(served, &target.namespace, value, &writer).await?,
-            Some(through) => self.create_through(served, through, value, &target.namespace, &writer).await?,
-        };
+        let written = self.create_in(served, value, &target.namespace, &writer).await?;
         answer(call, written, warnings)
     }
 
@@ -58,7 +55,7 @@ impl Gateway {
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
         check_version(served, part, &key, &value)?;
         let edit = Edit { key, part, body: EditBody::Update(Box::new(value)) };
-        let written = self.edit(served, edit, &writer).await?;
+        let written = self.edit_in(served, edit, &writer).await?;
         part_answer(call, part, written, warnings)
     }
 
@@ -73,19 +70,11 @@ impl Gateway {
         if !twice.is_empty() && validation == FieldValidation::Strict {
             // Whatever else is wrong comes first.
             let writer = Writer { dry_run: true, ..writer };
-            let wanted = self.edit(served, edit(FieldValidation::Warn), &writer).await?;
+            let wanted = self.edit_in(served, edit(FieldValidation::Warn), &writer).await?;
             return Err(refused_twice(&patch, &twice, &wanted));
         }
-        let written = self.edit(served, edit(validation), &writer).await?;
+        let written = self.edit_in(served, edit(validation), &writer).await?;
         part_answer(call, part, written, if validation == FieldValidation::Warn { twice } else { Vec::new() })
-    }
-
-    /// Updates or patches an object of a kind, or of a view of one.
-    async fn edit(&self, served: &Arc<Served>, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        match Through::of(&served.kind) {
-            None => self.kinds.edit_as(served, edit, writer).await,
-            Some(through) => self.edit_through(served, through, edit, writer).await,
-        }
     }
 
     pub(super) async fn delete(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
@@ -93,8 +82,7 @@ impl Gateway {
         let (options, dry_run, said) = delete_options(&options_body(request)?, query)?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
         let writer = Writer { dry_run, options: said, ..writer(call, "DeleteOptions")? };
-        let stored = self.stored(served)?;
-        let written = self.kinds.delete_as(&stored, key, options, &writer).await?;
+        let written = self.kinds.delete_as(&*self.written_as(served)?, key, options, &writer).await?;
         let written = Written { entry: shown_one(&served.kind, &written.entry).await?, ..written };
         if written.outcome == Outcome::Deleted && !served.kind.resource.returns_deleted() {
             return deleted_status(served, &written, request);
@@ -107,7 +95,7 @@ impl Gateway {
         let (options, dry_run, said) = delete_options(&options_body(request)?, query)?;
         let writer = &Writer { dry_run, options: said, ..writer(call, "DeleteOptions")? };
         let selection = Selection::parse(&served.kind, &target.namespace, "", query)?;
-        let stored = &self.stored(served)?;
+        let written_as = &self.written_as(served)?;
         let (revision, snapshot) = self.kinds.shelves.read(&served.shelf);
         let (mut entries, _) = super::read::page(&snapshot, &selection, None, 0);
         if selection.late.is_some() {
@@ -116,7 +104,7 @@ impl Gateway {
         // Several at a time, so that they share the disk's syncs.
         for some in entries.chunks(DELETIONS_AT_ONCE) {
             let deletions: Vec<_> =
-                some.iter().map(|entry| self.kinds.delete_as(stored, entry.key.clone(), options.clone(), writer)).collect();
+                some.iter().map(|entry| self.kinds.delete_as(written_as, entry.key.clone(), options.clone(), writer)).collect();
             for outcome in join_all(deletions).await {
                 match outcome {
                     Err(error) if error.code != 404 => return Err(error),

@@ -2,7 +2,7 @@
 mod convert;
 mod rules;
 
-pub use convert::{Target, equivalents};
+pub use convert::{Presented, Shown, Target, equivalents};
 pub use rules::Rule;
 
 use super::expressions::{Bindings, Compiled, compile, failed};
@@ -67,7 +67,7 @@ impl Match {
         if !self.equivalent {
             return None;
         }
-        equivalents(a.kind).into_iter().find(|kind| by(&self.rules, &kind.resource)).map(Target::Other)
+        equivalents(a).find(|(_, resource)| by(&self.rules, resource)).map(|(target, _)| target)
     }
 
     /// Whether there are rules at all.

@@ -10,7 +10,7 @@ mod tests;
 use super::chain::derived;
 use super::derived::Derived;
 use super::expressions::Bindings;
-use super::matching::{Target, bindings, conditions_hold, namespace_object, request};
+use super::matching::{Presented, Shown, Target, bindings, conditions_hold, namespace_object, request};
 use super::notes::note_over;
 use super::refusal::forbidden;
 use crate::actors::kinds::{Attributes, scale_of};
@@ -51,11 +51,18 @@ pub struct Round {
     bindings: Arc<Vec<Binding>>,
     /// After the first round: policy, binding, and the object as they left it.
     seen: Option<Vec<(usize, usize, Value)>>,
+    /// The object as it was before the request, in the forms that were asked for.
+    olds: Presented,
 }
 
 /// What follows from one parameter object of one binding.
 struct Case {
     bindings: Bindings,
+}
+
+/// Why a policy cannot see an object in the form that it is about.
+fn not_converted(error: &ApiError) -> String {
+    format!("failed to convert object version: {}", error.message)
 }
 
 impl Policies {
@@ -86,18 +93,18 @@ impl Policies {
         if self.mutating.is_empty() || self.mutating_bindings.is_empty() {
             return Round::default();
         }
-        Round { policies: self.mutating.get(), bindings: self.mutating_bindings.get(), seen: None }
+        Round { policies: self.mutating.get(), bindings: self.mutating_bindings.get(), seen: None, olds: Presented::default() }
     }
 
     /// Applies the mutating policies, in the order of their names. In a second round those that want to see later changes, if there
     /// were any.
-    pub fn mutate(&self, a: &Attributes<'_>, round: &mut Round, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+    pub async fn mutate(&self, a: &Attributes<'_>, round: &mut Round, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
         if let Some(seen) = round.seen.take() {
             for (policy, binding, state) in seen {
                 if state != *object
                     && let (Some(policy), Some(binding)) = (round.policies.get(policy), round.bindings.get(binding))
                 {
-                    self.apply(a, policy, binding, object, old)?;
+                    self.apply(a, policy, binding, object, (old, &mut round.olds)).await?;
                 }
             }
             return Ok(());
@@ -105,7 +112,7 @@ impl Policies {
         let mut seen = Vec::new();
         for (p, policy) in round.policies.iter().enumerate() {
             for (b, binding) in round.bindings.iter().enumerate().filter(|(_, b)| b.policy == policy.name) {
-                if self.apply(a, policy, binding, object, old)? && policy.body.reinvoke {
+                if self.apply(a, policy, binding, object, (old, &mut round.olds)).await? && policy.body.reinvoke {
                     seen.push((p, b, object.clone()));
                 }
             }
@@ -114,36 +121,43 @@ impl Policies {
         Ok(())
     }
 
-    fn apply(
+    async fn apply(
         &self,
         a: &Attributes<'_>,
         policy: &Policy<Mutating>,
         binding: &Binding,
         object: &mut Value,
-        old: Option<&Value>,
+        (old, olds): (Option<&Value>, &mut Presented),
     ) -> Result<bool, ApiError> {
         let review = Review { a, object: Some(object), old };
         let Some(target) = self.wants(&review, policy, binding) else { return Ok(false) };
-        let mut presented = target.present(a, object);
-        let cases = match self.cases(&review, target, policy, binding) {
-            Ok(Some(cases)) => cases,
-            Ok(None) => return Ok(false),
+        let shown = match (target.present(a, object).await, olds.of(a, target, None, old).await) {
+            (Ok(object), Ok(shown)) => Ok(Shown { object: Some(object), ..shown }),
+            (Err(error), _) | (_, Err(error)) => Err(not_converted(&error)),
+        };
+        let (shown, cases) = match shown.and_then(|shown| Ok((self.cases(&review, &shown, target, policy, binding)?, shown))) {
+            Ok((Some(cases), shown)) => (shown, cases),
+            Ok((None, _)) => return Ok(false),
             Err(why) if policy.fail => return Err(self.denied(&review, "MutatingAdmissionPolicy", policy, binding, &why)),
             Err(_) => return Ok(false),
         };
+        let mut changed = shown.object.clone().unwrap_or_default();
         for case in cases {
-            match mutating::run(&policy.body, &case.bindings, &policy.variables, target.kind(a), &mut presented) {
+            match mutating::run(&policy.body, &case.bindings, &policy.variables, &target.managed(a), &mut changed) {
                 Ok(()) => {}
                 Err(why) if policy.fail => return Err(self.denied(&review, "MutatingAdmissionPolicy", policy, binding, &why)),
                 Err(why) => tracing::debug!(policy = policy.name, "a mutation is left out: {why}"),
             }
         }
-        *object = target.take_back(a, presented);
+        // On the way back something may be lost, so only what was changed goes there.
+        if shown.object.as_ref() != Some(&changed) {
+            *object = target.take_back(a, changed).await?;
+        }
         Ok(true)
     }
 
     /// Judges by the validating policies. Answers warnings.
-    pub fn validate(&self, a: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
+    pub async fn validate(&self, a: &Attributes<'_>, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, ApiError> {
         let mut warnings = Vec::new();
         if self.validating.is_empty() || self.validating_bindings.is_empty() {
             return Ok(warnings);
@@ -151,25 +165,28 @@ impl Policies {
         let scale = |o: Option<&Value>| o.filter(|_| a.subresource == "scale").map(|o| scale_of(a.kind, o));
         let (new_scale, old_scale) = (scale(object), scale(old));
         let review = Review { a, object: new_scale.as_ref().or(object), old: old_scale.as_ref().or(old) };
+        let mut forms = Presented::default();
         let (policies, bindings) = (self.validating.get(), self.validating_bindings.get());
         for policy in policies.iter() {
             for binding in bindings.iter().filter(|b| b.policy == policy.name) {
-                self.judge(&review, policy, binding, &mut warnings)?;
+                self.judge(&review, policy, binding, &mut forms, &mut warnings).await?;
             }
         }
         Ok(warnings)
     }
 
-    fn judge(
+    async fn judge(
         &self,
         review: &Review<'_>,
         policy: &Policy<Validating>,
         binding: &Binding,
+        forms: &mut Presented,
         warnings: &mut Vec<String>,
     ) -> Result<(), ApiError> {
         let Some(target) = self.wants(review, policy, binding) else { return Ok(()) };
         let kind = "ValidatingAdmissionPolicy";
-        let cases = match self.cases(review, target, policy, binding) {
+        let shown = forms.of(review.a, target, review.object, review.old).await.map_err(|error| not_converted(&error));
+        let cases = match shown.and_then(|shown| self.cases(review, &shown, target, policy, binding)) {
             Ok(Some(cases)) => cases,
             Ok(None) => return Ok(()),
             Err(why) if policy.fail => return Err(self.refused(review, policy, binding, &Finding::failure(why))),
@@ -222,11 +239,17 @@ impl Policies {
     }
 
     /// One case for each parameter object, or a single one without; `None` when the conditions do not hold.
-    fn cases<T>(&self, review: &Review<'_>, target: Target, policy: &Policy<T>, binding: &Binding) -> Result<Option<Vec<Case>>, String> {
+    fn cases<T>(
+        &self,
+        review: &Review<'_>,
+        shown: &Shown,
+        target: Target,
+        policy: &Policy<T>,
+        binding: &Binding,
+    ) -> Result<Option<Vec<Case>>, String> {
         let a = review.a;
         let about = request(a, review.object.or(review.old), target);
-        let (object, old) = (review.object.map(|o| target.present(a, o)), review.old.map(|o| target.present(a, o)));
-        let mut base = bindings(a, &self.authorizer, &about, object.as_ref(), old.as_ref());
+        let mut base = bindings(a, &self.authorizer, &about, shown.object.as_ref(), shown.old.as_ref());
         base.set("namespaceObject", &namespace_object(a, &self.namespaces));
         base.set("params", &Value::Null);
         let parameters = match &policy.parameters {

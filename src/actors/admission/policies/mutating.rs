@@ -1,9 +1,9 @@
 //! What a MutatingAdmissionPolicy makes of an object.
 use super::policy::{Mutating, Mutation};
 use crate::actors::admission::expressions::{Bindings, Compiled, failed};
-use crate::actors::kinds::{Kind, schema_of};
-use crate::protocol::apply::{builtin, typed};
+use crate::protocol::apply::{Schema, typed};
 use crate::protocol::cel::{Budget, Defined, Definition, to_json};
+use crate::protocol::codec::codec;
 use crate::protocol::patch;
 use crate::protocol::patch::PatchError;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// What could not be evaluated or applied; the object is as far as it got.
-pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kind: &Kind, object: &mut Value) -> Result<(), String> {
+pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], schema: &Schema, object: &mut Value) -> Result<(), String> {
     for mutation in &policy.mutations {
         let mut bindings = bindings.clone();
         bindings.set("object", object);
@@ -34,7 +34,7 @@ pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kin
                     return Err("unsupported return type from ApplyConfiguration expression: must evaluate to Object".into());
                 }
                 refuse_identity(&configuration)?;
-                *object = applied(kind, object, configuration).map_err(|why| format!("error applying patch: {why}"))?;
+                *object = applied(schema, object, configuration).map_err(|why| format!("error applying patch: {why}"))?;
                 continue;
             }
         };
@@ -44,21 +44,17 @@ pub fn run(policy: &Mutating, bindings: &Bindings, variables: &[Definition], kin
 }
 
 /// The object with what a configuration says. Nothing goes away, so what could only be replaced as a whole is refused.
-fn applied(kind: &Kind, object: &Value, mut configuration: Value) -> Result<Value, String> {
+fn applied(schema: &Schema, object: &Value, mut configuration: Value) -> Result<Value, String> {
     for field in ["apiVersion", "kind"] {
         if let (Some(own), Some(members)) = (object.get(field), configuration.as_object_mut()) {
             members.insert(field.into(), own.clone());
         }
     }
-    // A subresource may have another type than the object that it belongs to.
-    let text = |field: &str| object[field].as_str().unwrap_or_default();
-    let own = matches!(text("kind"), "") || text("kind") == kind.resource.kind;
-    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
-    let schema = &if own { schema_of(kind) } else { builtin(group, version, text("kind")) };
     let mut problems: Vec<String> = typed::validate(schema, &configuration).iter().map(ToString::to_string).collect();
-    if own && problems.is_empty() {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    if let Some(codec) = codec(text("apiVersion"), text("kind")).filter(|_| problems.is_empty()) {
         // The table of built-in types does not list every field; who decodes them knows them all.
-        let checked = kind.check_value(&configuration).map_err(|e| format!("failed to convert patch object to typed object: {e}"))?;
+        let checked = codec.check_value(&configuration).map_err(|e| format!("failed to convert patch object to typed object: {e}"))?;
         problems.extend(checked.unknown.iter().map(|path| format!(".{path}: field not declared in schema")));
     }
     match problems.as_slice() {

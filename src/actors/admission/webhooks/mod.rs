@@ -11,7 +11,7 @@ pub use resolver::ClusterServices;
 
 use super::chain::derived;
 use super::derived::Derived;
-use super::matching::{Target, bindings, conditions_hold, request};
+use super::matching::{Presented, Shown, Target, bindings, conditions_hold, request};
 use super::notes::{note, note_detail};
 use super::refusal::forbidden;
 use crate::actors::aggregation::Dial;
@@ -44,6 +44,8 @@ pub struct Round {
     hooks: Arc<Vec<Hook>>,
     /// After the first round: by the webhook's place, the object as it left it.
     seen: Option<HashMap<usize, Value>>,
+    /// The object as it was before the request, in the forms that were asked for.
+    olds: Presented,
 }
 
 /// When a webhook is asked.
@@ -103,7 +105,7 @@ impl Hooks {
 
     /// What the two rounds over the mutating webhooks share.
     pub fn round(&self) -> Round {
-        if self.mutating.is_empty() { Round::default() } else { Round { hooks: self.mutating.get(), seen: None } }
+        if self.mutating.is_empty() { Round::default() } else { Round { hooks: self.mutating.get(), ..Round::default() } }
     }
 
     /// Asks the mutating webhooks one after the other. In a second round those that want to see later changes, if there were any.
@@ -123,7 +125,7 @@ impl Hooks {
                 continue;
             }
             let turn = Turn { round: usize::from(!first), index };
-            if self.change(a, hook, turn, object, old, &mut warnings).await? && hook.reinvoke {
+            if self.change(a, hook, turn, object, (old, &mut round.olds), &mut warnings).await? && hook.reinvoke {
                 seen.insert(index, object.clone());
             }
         }
@@ -137,10 +139,12 @@ impl Hooks {
         if self.mutating.is_empty() {
             return Ok(warnings);
         }
+        let mut olds = Presented::default();
         for (index, hook) in self.mutating.get().iter().enumerate() {
             let Some(target) = self.wants(a, hook, None, old) else { continue };
             let turn = Turn { round: 0, index };
-            let Asked::Answered(verdict) = self.ask(a, hook, turn, target, None, old).await? else { continue };
+            let shown = olds.of(a, target, None, old).await?;
+            let Asked::Answered(verdict) = self.ask(a, hook, turn, target, &shown).await? else { continue };
             if verdict.patch.is_some_and(|patch| patch.as_array().is_none_or(|operations| !operations.is_empty())) {
                 let name = &hook.name;
                 let why = "attempted to modify the object, which is not supported for this operation";
@@ -159,22 +163,24 @@ impl Hooks {
         hook: &Hook,
         turn: Turn,
         object: &mut Value,
-        old: Option<&Value>,
+        (old, olds): (Option<&Value>, &mut Presented),
         warnings: &mut Vec<String>,
     ) -> Result<bool, ApiError> {
         let Some(target) = self.wants(a, hook, Some(object), old) else { return Ok(false) };
-        let verdict = match self.ask(a, hook, turn, target, Some(object), old).await? {
+        let presented = target.present(a, object).await?;
+        let shown = Shown { object: Some(presented), ..olds.of(a, target, None, old).await? };
+        let verdict = match self.ask(a, hook, turn, target, &shown).await? {
             Asked::Passed => return Ok(false),
             Asked::Answered(verdict) => verdict,
         };
         warnings.extend(verdict.warnings.iter().cloned());
         let mut changed = false;
-        if let Some(patch) = &verdict.patch {
-            let presented = target.present(a, object);
-            match review::patched(&presented, patch) {
+        if let (Some(patch), Some(presented)) = (&verdict.patch, &shown.object) {
+            match review::patched(presented, patch) {
+                Ok(patched) if patched == *presented => {}
                 Ok(patched) => {
-                    changed = patched != presented;
-                    *object = target.take_back(a, patched);
+                    changed = true;
+                    *object = target.take_back(a, patched).await?;
                 }
                 Err(why) if hook.fail => return Err(ApiError::internal(why)),
                 Err(why) => tracing::warn!(webhook = hook.name, "its patch is ignored: {why}"),
@@ -199,9 +205,14 @@ impl Hooks {
         };
         let (object, old) = (object.as_deref(), old.as_deref());
         let hooks = self.validating.get();
-        let wanted = hooks.iter().enumerate().filter_map(|(index, hook)| Some((index, hook, self.wants(a, hook, object, old)?)));
-        let ask = |(index, hook, target)| self.ask(a, hook, Turn { round: 0, index }, target, object, old);
-        let answers = join_all(wanted.map(ask)).await;
+        let mut forms = Presented::default();
+        let mut wanted = Vec::new();
+        for (index, hook) in hooks.iter().enumerate() {
+            if let Some(target) = self.wants(a, hook, object, old) {
+                wanted.push((Turn { round: 0, index }, hook, target, forms.of(a, target, object, old).await?));
+            }
+        }
+        let answers = join_all(wanted.iter().map(|(turn, hook, target, shown)| self.ask(a, hook, *turn, *target, shown))).await;
         let mut warnings = Vec::new();
         for answer in answers {
             if let Asked::Answered(verdict) = answer? {
@@ -216,23 +227,16 @@ impl Hooks {
         hook.matching.selects(a, object, old, &self.namespaces).then_some(target)
     }
 
-    async fn ask(
-        &self,
-        a: &Attributes<'_>,
-        hook: &Hook,
-        turn: Turn,
-        target: Target,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<Asked, ApiError> {
+    /// Asks one webhook about objects in the form that it wants.
+    async fn ask(&self, a: &Attributes<'_>, hook: &Hook, turn: Turn, target: Target, shown: &Shown) -> Result<Asked, ApiError> {
+        let (object, old) = (shown.object.as_ref(), shown.old.as_ref());
         let about = request(a, object.or(old), target);
-        let (new, old) = (object.map(|o| target.present(a, o)), old.map(|o| target.present(a, o)));
         if !hook.conditions.is_empty() {
-            let seen = bindings(a, &self.authorizer, &about, new.as_ref(), old.as_ref());
+            let seen = bindings(a, &self.authorizer, &about, object, old);
             match conditions_hold(&hook.conditions, seen.values()) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Asked::Passed),
-                Err(why) if hook.fail => return Err(forbidden(a, object.or(old.as_ref()), &why)),
+                Err(why) if hook.fail => return Err(forbidden(a, object.or(old), &why)),
                 Err(_) => return Ok(Asked::Passed),
             }
         }
@@ -240,7 +244,7 @@ impl Hooks {
             return Err(ApiError::bad_request(format!("admission webhook \"{}\" does not support dry run", hook.name)));
         }
         let uid = review::fresh_uid()?;
-        let body = review::body(about, &uid, new.as_ref(), old.as_ref());
+        let body = review::body(about, &uid, object, old);
         let answer = match self.client.post(hook, body).await {
             Ok(answer) => review::verdict(&answer, &uid, hook.mutating),
             Err(why) => Err(format!("failed to call webhook: {why}")),

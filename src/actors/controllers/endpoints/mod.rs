@@ -2,6 +2,7 @@
 mod legacy;
 mod service;
 mod slices;
+mod topology;
 mod trigger;
 
 #[cfg(test)]
@@ -126,12 +127,12 @@ impl Controller for Endpoints {
     }
 
     fn parts(&self) -> Parts {
-        // Every pod is filed, so that the labels that it had are known.
-        Parts { owners: true, orphans: &["pods"], ..Parts::default() }
+        // Every pod is filed, so that the labels that it had are known; and every node with its zone and its processors.
+        Parts { owners: true, orphans: &["pods", "nodes"], ..Parts::default() }
     }
 
     fn watches(&self, kind: &str) -> bool {
-        matches!(kind, "pods" | SERVICES | ENDPOINTS | SLICES)
+        matches!(kind, "pods" | "nodes" | SERVICES | ENDPOINTS | SLICES)
     }
 
     fn keys(&self, change: &Change, before: Option<&Entry>, world: &dyn World, out: &mut Vec<Key>) {
@@ -140,6 +141,13 @@ impl Controller for Endpoints {
             SERVICES | ENDPOINTS => {
                 out.push(Key::of(SERVICES, &entry.key));
                 out.push(Key::of(ENDPOINTS, &entry.key));
+            }
+            "nodes" => {
+                let after = (!change.deleted).then(|| topology::weight(entry)).flatten();
+                if before.and_then(topology::weight) != after {
+                    let services = world.list(SERVICES, None);
+                    out.extend(services.iter().filter(|s| topology::may_be_wanted(s)).map(|s| Key::of(SERVICES, &s.key)));
+                }
             }
             SLICES => {
                 let Some(name) = entry.meta.label(SERVICE_NAME) else { return };

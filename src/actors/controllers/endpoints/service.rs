@@ -1,5 +1,6 @@
 //! The endpoints of a service: its pods, by address family and ports.
 use super::slices::{Group, MANAGED_BY, SERVICE_NAME, ports_key};
+use super::topology;
 use crate::actors::controllers::world::World;
 use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
@@ -99,6 +100,10 @@ pub(super) fn groups(service: &Entry, object: &Value, targets: &[Target], world:
                 Some(group) => group.endpoints.push(endpoint),
                 None => groups.push(Group { family, ports, endpoints: vec![endpoint] }),
             }
+        }
+        if topology::wanted(object) {
+            let mut all: Vec<&mut Value> = groups.iter_mut().skip(start).flat_map(|group| &mut group.endpoints).collect();
+            topology::share_out(&mut all, world);
         }
         // Nobody there: one slice says so.
         if groups.len() == start {

@@ -101,6 +101,52 @@ fn endpoints_are_for_those_who_are_near() {
 }
 
 #[test]
+fn endpoints_are_shared_out_among_zones_by_their_processors() {
+    let model = Model::default();
+    let mut controller = Endpoints::default();
+    let mut bench = Bench::new(&model, &mut controller);
+    let node = |name: &str, cpu: &str, zone: &str| {
+        let mut node = mk_node(name, cpu, "1Gi", 10);
+        node["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone.into();
+        model.put("nodes", node)
+    };
+    node("n", "4", "a");
+    node("m", "4", "b");
+    for i in 0..6 {
+        pod(&model, &format!("p{i}"), &format!("10.0.0.{i}"), true, 80);
+    }
+    let mut shared =
+        service(json!({"selector": {"app": "a"}, "ports": [{"port": 80, "targetPort": 80}], "trafficDistribution": "PreferClose"}));
+    shared["metadata"]["annotations"] = json!({"service.kubernetes.io/topology-mode": "Auto"});
+    model.put(SERVICES, shared);
+    bench.converge(&mut controller, 0);
+    let zones = |model: &Model| {
+        let hint = |e: &Value| e["hints"]["forZones"][0]["name"].as_str().unwrap_or("-").to_string();
+        slices(model)[0]["endpoints"].as_array().unwrap().iter().map(hint).collect::<Vec<_>>().concat()
+    };
+    // All of them run in one zone; half of them work for the other.
+    assert_eq!(zones(&model), "bbbaaa");
+    node("o", "4", "c");
+    bench.converge(&mut controller, 0);
+    let mut sorted: Vec<char> = zones(&model).chars().collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted.iter().collect::<String>(), "aabbcc", "a node makes a difference");
+    // A node that keeps its zone to itself, a zone with hardly a processor, and too few endpoints: no hints at all.
+    let odd = model.put("nodes", mk_node("odd", "1", "1Gi", 10));
+    bench.converge(&mut controller, 0);
+    assert_eq!(zones(&model), "------");
+    model.delete_now("nodes", &odd.key, Propagation::Background);
+    bench.converge(&mut controller, 0);
+    assert!(!zones(&model).contains('-'));
+    for i in 0..4 {
+        model.delete_now("pods", &key(&format!("p{i}")), Propagation::Background);
+    }
+    model.reap_pods();
+    bench.converge(&mut controller, 0);
+    assert_eq!(zones(&model), "--");
+}
+
+#[test]
 fn what_moved_the_endpoints_is_told_by_its_time() {
     let model = Model::default();
     let mut controller = Endpoints::default();

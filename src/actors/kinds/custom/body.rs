@@ -1,6 +1,7 @@
 //! What one version of a definition decides about its objects.
-use super::Reading;
+use super::family::{Family, Version};
 use super::printer::{Printer, printers};
+use super::reading::Reading;
 use crate::actors::kinds::columns::Column;
 use crate::actors::kinds::{CustomBody, ScalePaths};
 use crate::protocol::apply;
@@ -8,39 +9,25 @@ use crate::protocol::cel::Budget;
 use crate::protocol::codec::{Checked, DecodeError, MAX_STRICT_FINDINGS, check_metadata, duplicates};
 use crate::protocol::resource::Resource;
 use crate::protocol::status::{FieldError, FieldErrorKind};
-use crate::protocol::structural::{
-    CompiledRules, Structural, apply_defaults, check_embedded, check_lists, compile_stored_rules, prune, validate_update,
-};
+use crate::protocol::structural::{CompiledRules, check_embedded, check_lists, compile_stored_rules, prune, validate_update};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// A compiled version of a definition.
 pub struct SchemaBody {
-    kind: &'static str,
-    version: &'static str,
+    own: Arc<Version>,
     api_version: &'static str,
-    schema: Structural,
     rules: Option<CompiledRules>,
     columns: Vec<Column>,
     printers: Vec<Printer>,
     fields: Vec<String>,
     scale: Option<ScalePaths>,
     reading: Arc<Reading>,
-    managed: apply::Schema,
 }
 
 impl SchemaBody {
-    /// Compiles a version (an entry of `spec.versions`).
-    pub fn new(resource: &Resource, version: &Value, reading: Reading) -> Result<Self, String> {
-        let schema = match &version["schema"]["openAPIV3Schema"] {
-            Value::Null => Structural { preserve: true, ..Structural::default() },
-            given => Structural::parse(given).map_err(|e| e.to_string())?,
-        };
-        let managed = match &version["schema"]["openAPIV3Schema"] {
-            Value::Null => apply::Schema::untyped(),
-            given => apply::custom(given),
-        };
-        let rules = compile_stored_rules(&schema);
+    /// The rest of a version (an entry of `spec.versions`), which is `own` in the family.
+    pub fn new(family: &Arc<Family>, own: &Arc<Version>, version: &Value) -> Self {
         let (columns, printers) = printers(&version["additionalPrinterColumns"]);
         let plain = |path: &Value| path.as_str().unwrap_or_default().trim_start_matches('.').to_string();
         let fields = version["selectableFields"].as_array().into_iter().flatten().map(|f| plain(&f["jsonPath"])).collect();
@@ -50,25 +37,21 @@ impl SchemaBody {
             status_replicas: plain(&scale["statusReplicasPath"]),
             selector: plain(&scale["labelSelectorPath"]),
         });
-        let reading = Arc::new(reading.with_defaults(&schema));
-        let api_version = crate::protocol::interned::interned(&resource.api_version());
-        Ok(SchemaBody {
-            kind: resource.kind,
-            version: resource.version,
-            api_version,
-            schema,
-            rules,
+        SchemaBody {
+            api_version: crate::protocol::interned::interned(&own.api_version),
+            rules: compile_stored_rules(&own.schema),
             columns,
             printers,
             fields,
             scale,
-            reading,
-            managed,
-        })
+            reading: Arc::new(Reading::new(family.clone(), own)),
+            own: own.clone(),
+        }
     }
 
     fn refused(&self, problem: impl Into<String>) -> DecodeError {
-        DecodeError::Object { found: self.kind.into(), version: self.version.into(), kind: self.kind, problem: problem.into() }
+        let Resource { kind, version, .. } = self.own.resource;
+        DecodeError::Object { found: kind.into(), version: version.into(), kind, problem: problem.into() }
     }
 
     /// `apiVersion` and `kind` may be absent, but not different.
@@ -76,8 +59,8 @@ impl SchemaBody {
         if let Some(found) = value["apiVersion"].as_str().filter(|v| *v != self.api_version) {
             return Err(DecodeError::ApiVersion { found: found.into(), expected: self.api_version });
         }
-        if let Some(found) = value["kind"].as_str().filter(|k| *k != self.kind) {
-            let (version, kind) = (self.version, self.kind);
+        let Resource { kind, version, .. } = self.own.resource;
+        if let Some(found) = value["kind"].as_str().filter(|k| *k != kind) {
             let problem = format!("converting ({version}.{found}) to ({version}.{kind}): unknown conversion");
             return Err(DecodeError::Object { found: found.into(), version: version.into(), kind, problem });
         }
@@ -99,26 +82,26 @@ impl CustomBody for SchemaBody {
         unknown.extend(unknown_metadata);
         if let Some(members) = value.as_object_mut() {
             members.insert("apiVersion".into(), self.api_version.into());
-            members.insert("kind".into(), self.kind.into());
+            members.insert("kind".into(), self.own.resource.kind.into());
             members.insert("metadata".into(), metadata);
         }
-        prune(&mut value, &self.schema, true, &mut unknown, MAX_STRICT_FINDINGS);
+        prune(&mut value, &self.own.schema, true, &mut unknown, MAX_STRICT_FINDINGS);
         Ok(Checked { value, unknown, duplicate, mixed: Vec::new() })
     }
 
     fn default(&self, object: &mut Value) {
-        apply_defaults(object, &self.schema);
+        self.own.default(object);
     }
 
     fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-        let mut errors = validate_update(new, old, &self.schema, "");
-        let lists = |object: &Value| check_lists(object, &self.schema, "");
+        let mut errors = validate_update(new, old, &self.own.schema, "");
+        let lists = |object: &Value| check_lists(object, &self.own.schema, "");
         let found = lists(new);
         // Who holds a list with duplicates already may keep some.
         if !found.is_empty() && old.is_none_or(|old| lists(old).is_empty()) {
             errors.extend(found);
         }
-        errors.extend(check_embedded(new, &self.schema));
+        errors.extend(check_embedded(new, &self.own.schema));
         let Some(rules) = &self.rules else { return errors };
         let blocks = |e: &FieldError| {
             use FieldErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
@@ -148,7 +131,7 @@ impl CustomBody for SchemaBody {
     }
 
     fn managed(&self) -> &apply::Schema {
-        &self.managed
+        &self.own.managed
     }
 
     fn scale(&self) -> Option<&ScalePaths> {

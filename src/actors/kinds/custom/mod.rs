@@ -1,6 +1,7 @@
 //! Kinds made from CustomResourceDefinitions.
 mod body;
 mod conversion;
+mod family;
 mod printer;
 mod reading;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod tests;
 mod webhook;
 
 pub use conversion::{ConversionError, Converter, SameShape};
+pub use family::{Family, Version};
 pub use reading::Reading;
 pub use webhook::{Connection, ServiceConnector, WebhookConverter};
 
@@ -44,16 +46,18 @@ pub fn kinds_of(crd: &Value, resolver: &Arc<dyn ServiceConnector>) -> Result<Vec
         _ => Arc::new(SameShape),
     };
     let storage_version = format!("{group}/{storage}");
-    let alone = spec["versions"].as_array().is_none_or(|v| v.len() <= 1);
+    let listed = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let compiled = |version: &Value| {
+        let refused = |why| CustomError::Schema { version: version["name"].as_str().unwrap_or_default().to_string(), why };
+        Version::new(resource_of(crd, version), version).map(Arc::new).map_err(refused)
+    };
+    let versions = listed.iter().map(compiled).collect::<Result<Vec<_>, _>>()?;
+    let family = Arc::new(Family::new(versions.clone(), storage_version, converter));
     let mut kinds = Vec::new();
-    for version in spec["versions"].as_array().into_iter().flatten() {
-        let name = version["name"].as_str().unwrap_or_default();
-        let resource = resource_of(crd, version);
-        let reading = Reading::new(resource.api_version(), storage_version.clone(), alone, converter.clone());
-        let body = SchemaBody::new(&resource, version, reading).map_err(|why| CustomError::Schema { version: name.to_string(), why })?;
+    for (own, version) in versions.iter().zip(listed) {
         let kind = Kind {
-            resource,
-            body: Body::Custom(Arc::new(body)),
+            resource: own.resource.clone(),
+            body: Body::Custom(Arc::new(SchemaBody::new(&family, own, version))),
             schema: "",
             rules: Rules { name: name_is_subdomain, generation: true, unconditional: false, ..PLAIN },
             columns: &[],
@@ -61,7 +65,7 @@ pub fn kinds_of(crd: &Value, resolver: &Arc<dyn ServiceConnector>) -> Result<Vec
             view: None,
         };
         let entry = (Arc::new(kind), version["served"] == true);
-        if name == storage { kinds.insert(0, entry) } else { kinds.push(entry) }
+        if own.resource.version == storage { kinds.insert(0, entry) } else { kinds.push(entry) }
     }
     Ok(kinds)
 }

@@ -1,56 +1,57 @@
 //! Between the version that an object is stored in and the one that it is asked for in.
-use super::conversion::{ConversionError, Converter};
-use crate::protocol::structural::{Additional, Structural, apply_defaults};
+use super::conversion::ConversionError;
+use super::family::{Family, Version};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// How one version of a custom kind relates to what is stored.
+/// How one version of a custom kind relates to what is stored. What is read is first completed by the defaults of the version that it
+/// was stored in, and only then converted; defaults of the version that is asked for are for those who write.
 pub struct Reading {
+    family: Arc<Family>,
     /// `example.com/v2`
     api_version: String,
-    storage: String,
-    converter: Arc<dyn Converter>,
-    /// Set when the schema has defaults: stored objects may be older than these.
-    defaults: Option<Structural>,
-    /// The definition has no other version.
-    alone: bool,
+    has_defaults: bool,
 }
 
 impl Reading {
-    pub(super) fn new(api_version: String, storage: String, alone: bool, converter: Arc<dyn Converter>) -> Self {
-        Reading { api_version, storage, converter, defaults: None, alone }
+    pub(super) fn new(family: Arc<Family>, own: &Version) -> Self {
+        Reading { api_version: own.api_version.clone(), has_defaults: own.has_defaults, family }
     }
 
-    pub(super) fn with_defaults(mut self, schema: &Structural) -> Self {
-        self.defaults = has_defaults(schema).then(|| schema.clone());
-        self
+    /// All versions of the kind.
+    pub fn family(&self) -> &Family {
+        &self.family
     }
 
     /// Whether stored objects may have to change before this version can show them.
     pub fn converts(&self) -> bool {
-        !self.alone || self.defaults.is_some()
+        self.family.versions().len() > 1 || self.has_defaults
     }
 
     /// Whether somebody else has to be asked to convert objects.
     pub fn asks(&self) -> bool {
-        !self.converter.is_renaming()
+        self.family.asks()
     }
 
     /// Whether objects are stored in this version.
     pub fn is_storage(&self) -> bool {
-        self.api_version == self.storage
+        self.api_version == self.family.storage()
     }
 
     /// A stored object as this version shows it, as far as that needs nobody else: an object that only a webhook can convert keeps its
     /// version.
     pub fn show_now(&self, mut object: Value) -> Value {
-        if object["apiVersion"] != self.api_version.as_str() && self.converter.is_renaming() {
-            object["apiVersion"] = self.api_version.as_str().into();
+        self.family.default(&mut object);
+        if object["apiVersion"] == self.api_version.as_str() {
+            return object;
         }
-        if let Some(schema) = self.defaults.as_ref().filter(|_| object["apiVersion"] == self.api_version.as_str()) {
-            apply_defaults(&mut object, schema);
+        match self.family.renamed(object, &self.api_version) {
+            Ok(mut renamed) => {
+                self.family.prune(&mut renamed);
+                renamed
+            }
+            Err(other) => other,
         }
-        object
     }
 
     /// Whether a stored object can be served as it is. `body`: its canonical JSON, which says `kind` and `apiVersion` first.
@@ -59,42 +60,26 @@ impl Reading {
         const FIELD: &[u8] = b"\"apiVersion\":\"";
         let value = body.windows(FIELD.len()).position(|window| window == FIELD).and_then(|at| body.get(at + FIELD.len()..));
         let ours = value.and_then(|rest| rest.strip_prefix(self.api_version.as_bytes())).is_some_and(|rest| rest.first() == Some(&b'"'));
-        self.defaults.is_none() && ours
+        !self.has_defaults && ours
     }
 
     /// Stored objects, as this version shows them.
-    pub async fn show(&self, stored: Vec<Value>) -> Result<Vec<Value>, ConversionError> {
-        let mut shown = self.converted(stored, &self.api_version).await?;
-        if let Some(schema) = &self.defaults {
-            shown.iter_mut().for_each(|object| apply_defaults(object, schema));
-        }
-        Ok(shown)
+    pub async fn show(&self, mut stored: Vec<Value>) -> Result<Vec<Value>, ConversionError> {
+        stored.iter_mut().for_each(|object| self.family.default(object));
+        self.fitted(stored, &self.api_version).await
     }
 
     /// An object of this version, as it is stored.
     pub async fn store(&self, object: Value) -> Result<Value, ConversionError> {
-        let mut stored = self.converted(vec![object], &self.storage).await?;
+        let mut stored = self.fitted(vec![object], self.family.storage()).await?;
         stored.pop().ok_or(ConversionError::Count { sent: 1, got: 0 })
     }
 
-    /// Converts those that are of another version; the order stays.
-    async fn converted(&self, mut objects: Vec<Value>, to: &str) -> Result<Vec<Value>, ConversionError> {
-        let other: Vec<usize> = (0..objects.len()).filter(|at| objects[*at]["apiVersion"] != to).collect();
-        if other.is_empty() {
-            return Ok(objects);
-        }
-        let sent: Vec<Value> = other.iter().map(|at| objects[*at].take()).collect();
-        let got = self.converter.convert(sent, to).await?;
-        for (at, object) in other.into_iter().zip(got) {
-            objects[at] = object;
-        }
-        Ok(objects)
+    /// Converts those that are of another version, and drops what the new version doesn't know of them.
+    async fn fitted(&self, objects: Vec<Value>, to: &str) -> Result<Vec<Value>, ConversionError> {
+        let other: Vec<bool> = objects.iter().map(|object| object["apiVersion"] != to).collect();
+        let mut turned = self.family.turned(objects, to).await?;
+        turned.iter_mut().zip(other).filter(|(_, other)| *other).for_each(|(object, _)| self.family.prune(object));
+        Ok(turned)
     }
-}
-
-fn has_defaults(s: &Structural) -> bool {
-    s.default.is_some()
-        || s.items.as_deref().is_some_and(has_defaults)
-        || s.properties.values().any(has_defaults)
-        || matches!(&s.additional, Additional::Schema(below) if has_defaults(below))
 }

@@ -94,10 +94,18 @@ fn mistakes_are_told() {
     }
 }
 
+/// Pairs of a plugin's configuration and what is told about its arguments.
+fn told(cases: &[(&str, &str)]) {
+    for (config, want) in cases {
+        let said = profiles(&format!("profiles: [{{pluginConfig: [{{name: {config}}}]}}]")).err().unwrap_or_default();
+        let rest = said.strip_prefix("scheduler.profiles[0].pluginConfig[0].args").unwrap_or(&said).trim_start_matches([':', '.', ' ']);
+        assert!(rest.starts_with(want), "{config}: {said}");
+    }
+}
+
 #[test]
-fn arguments_are_checked() {
-    let affinity = "NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: ";
-    let cases = [
+fn arguments_about_resources_are_checked() {
+    told(&[
         ("NodeResourcesFit, args: {scoringStrateggy: {}}", "scoringStrateggy: unknown field"),
         ("NodeResourcesFit, args: {ignoredResources: cpu}", "ignoredResources: invalid type"),
         ("NodeResourcesFit, args: {ignoredResources: ['a b']}", "ignoredResources[0]: Invalid value: \"a b\": name part must consist of"),
@@ -126,6 +134,13 @@ fn arguments_are_checked() {
             "NodeResourcesBalancedAllocation, args: {resources: [{name: cpu, weight: 2}]}",
             "resources[0].weight: Invalid value: 2: must be 1",
         ),
+    ]);
+}
+
+#[test]
+fn arguments_are_checked() {
+    let affinity = "NodeAffinity, args: {addedAffinity: {requiredDuringSchedulingIgnoredDuringExecution: ";
+    told(&[
         ("InterPodAffinity, args: {hardPodAffinityWeight: 101}", "hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]"),
         ("InterPodAffinity, args: {hardPodAffinityWeight: many}", "hardPodAffinityWeight: invalid type: string \"many\", expected i32"),
         (
@@ -163,12 +178,7 @@ fn arguments_are_checked() {
             &format!("{affinity}{{nodeSelectorTerms: [{{matchLabels: {{}}}}]}}}}}}"),
             "addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchLabels: Forbidden: unknown field",
         ),
-    ];
-    for (config, want) in cases {
-        let said = profiles(&format!("profiles: [{{pluginConfig: [{{name: {config}}}]}}]")).err().unwrap_or_default();
-        let rest = said.strip_prefix("scheduler.profiles[0].pluginConfig[0].args").unwrap_or(&said).trim_start_matches([':', '.', ' ']);
-        assert!(rest.starts_with(want), "{config}: {said}");
-    }
+    ]);
 }
 
 #[test]

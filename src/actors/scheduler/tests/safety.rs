@@ -1,7 +1,8 @@
-//! By chance: no node is ever given more than it has, no required rule is ever broken, and nobody is refused who has a place.
+//! By chance: no node is ever given more than it has, no required rule is ever broken, nobody is refused who has a place, and those
+//! who make room for another are less important, and make room enough.
 use super::fixture::{Stage, cpu, pod};
 use crate::actors::controllers::testing::{key, mk_node};
-use crate::actors::scheduler::decide::Outcome;
+use crate::actors::scheduler::decide::{Outcome, Preemption};
 use crate::actors::scheduler::terms::label;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,15 +19,17 @@ struct Wish {
     spread: bool,
     port: bool,
     leaves: bool,
+    priority: i32,
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
-    (0i64..2500, 0u8..3, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3))
-        .prop_map(|(cpu, app, far, spread, port, leaves)| Wish { cpu, app, far, spread, port, leaves })
+    (0i64..2500, 0u8..3, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3), 0i32..3)
+        .prop_map(|(cpu, app, far, spread, port, leaves, priority)| Wish { cpu, app, far, spread, port, leaves, priority })
 }
 
 fn object(at: usize, wish: &Wish) -> Value {
     let mut spec = cpu(&format!("{}m", wish.cpu));
+    spec["priority"] = wish.priority.into();
     let selector = json!({"matchLabels": {"app": format!("a{}", wish.app)}});
     if wish.far {
         let terms = json!([{"labelSelector": selector, "topologyKey": HOST}]);
@@ -85,10 +88,20 @@ proptest! {
                     stage.cluster.place(info.resident, &name);
                     placed.insert(at, (wish.clone(), name.to_string()));
                 }
-                Outcome::Unschedulable { message, .. } => {
+                Outcome::Unschedulable { message, preemption, .. } => {
                     for node in stage.cluster.nodes() {
                         prop_assert!(!allowed(&stage, &placed, wish, &node.name), "{wish:?} has {}: {message}", node.name);
                     }
+                    let Preemption::Victims(victims) = preemption else { continue };
+                    for (key, _) in &victims.pods {
+                        let number: usize = key.name.strip_prefix('p').unwrap().parse().unwrap();
+                        let (victim, on) = placed.remove(&number).unwrap();
+                        prop_assert!(victim.priority < wish.priority && *on == *victims.node, "{victim:?} on {on} for {wish:?}");
+                        stage.cluster.forget(key, None);
+                    }
+                    prop_assert!(allowed(&stage, &placed, wish, &victims.node), "{wish:?} on {}: {placed:?}", victims.node);
+                    stage.cluster.place(info.resident, &victims.node);
+                    placed.insert(at, (wish.clone(), victims.node.to_string()));
                 }
             }
             if wish.leaves && at > 0 {

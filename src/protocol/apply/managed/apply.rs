@@ -50,7 +50,7 @@ pub fn apply(rules: &Rules<'_>, live: Option<&Value>, config: Config<'_>, writer
     if let (Some(live), true) = (live, entries.is_empty()) {
         entries = before_first_apply(rules, live, writer);
     }
-    bring_up_to(rules.schema, &mut entries);
+    bring_up_to(rules, live.unwrap_or(rules.schema.zero()), writer.api_version, &mut entries);
     let is_kubectl = writer.manager == KUBECTL;
     let upgrades = is_kubectl && !config.force && live.is_some_and(last_applied::is_there);
     let mut applied = match (attempt(rules, live, config, writer, entries.clone()), live) {

@@ -1,7 +1,7 @@
 //! Entries of `metadata.managedFields`.
 use super::super::fieldset::{self, FieldsError, Set};
-use super::super::schema::Schema;
 use super::super::typed::reconcile;
+use super::{Converted, Rules};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -179,15 +179,22 @@ fn encode_one(entry: Entry) -> Value {
     out.into()
 }
 
-/// Brings the sets up to the schema of a custom kind, which may have changed since they were written.
-pub(super) fn bring_up_to(schema: &Schema, entries: &mut [Entry]) {
-    if !schema.is_custom() {
+/// Brings the sets up to the schemas of a custom kind, which may have changed since they were written: each to that of its version.
+/// `object` is one of the writer's version `own`. Sets of versions that are no more are dropped.
+pub(super) fn bring_up_to(rules: &Rules<'_>, object: &Value, own: &str, entries: &mut Vec<Entry>) {
+    if !rules.schema.is_custom() {
         return;
     }
-    for entry in entries {
+    entries.retain_mut(|entry| {
+        let other = match rules.convert.filter(|_| entry.api_version != own).map(|convert| convert(object, &entry.api_version)) {
+            Some(Converted::Missing) => return false,
+            Some(Converted::Other(_, schema)) => Some(schema),
+            Some(Converted::Same) | None => None,
+        };
         let set = entry.set().into_owned();
-        entry.fields = Fields::Set(reconcile(schema, &set).unwrap_or(set));
-    }
+        entry.fields = Fields::Set(reconcile(other.as_ref().unwrap_or(rules.schema), &set).unwrap_or(set));
+        true
+    });
 }
 
 /// `metadata.managedFields` of an object.

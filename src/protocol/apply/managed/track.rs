@@ -45,8 +45,8 @@ pub fn track(rules: &Rules<'_>, live: Option<&Value>, new: &mut Value, writer: &
     if entries.is_empty() && live.is_some() {
         return;
     }
-    bring_up_to(rules.schema, &mut entries);
     let from = live.unwrap_or(rules.schema.zero());
+    bring_up_to(rules, from, writer.api_version, &mut entries);
     take_over(rules, from, new, &mut entries, writer, differences);
     put(new, encode(cap(entries)));
 }

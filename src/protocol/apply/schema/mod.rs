@@ -129,7 +129,8 @@ impl Schema {
         self.root
     }
 
-    pub(super) fn zero(&self) -> &Value {
+    /// What an object of the kind holds before anybody filled it in.
+    pub fn zero(&self) -> &Value {
         &self.zero
     }
 
