@@ -3,6 +3,7 @@ use super::policy::{Mutating, Mutation};
 use crate::actors::admission::expressions::{Bindings, Compiled, failed};
 use crate::protocol::apply::{Schema, typed};
 use crate::protocol::cel::{Budget, Defined, Definition, to_json};
+use crate::protocol::codec::codec;
 use crate::protocol::patch;
 use crate::protocol::patch::PatchError;
 use serde_json::Value;
@@ -49,7 +50,13 @@ fn applied(schema: &Schema, object: &Value, mut configuration: Value) -> Result<
             members.insert(field.into(), own.clone());
         }
     }
-    let problems: Vec<String> = typed::validate(schema, &configuration).iter().map(ToString::to_string).collect();
+    let mut problems: Vec<String> = typed::validate(schema, &configuration).iter().map(ToString::to_string).collect();
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    if let Some(codec) = codec(text("apiVersion"), text("kind")).filter(|_| problems.is_empty()) {
+        // The table of built-in types does not list every field; who decodes them knows them all.
+        let checked = codec.check_value(&configuration).map_err(|e| format!("failed to convert patch object to typed object: {e}"))?;
+        problems.extend(checked.unknown.iter().map(|path| format!(".{path}: field not declared in schema")));
+    }
     match problems.as_slice() {
         [] => {}
         [one] => return Err(format!("failed to convert patch object to typed object: {one}")),

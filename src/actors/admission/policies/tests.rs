@@ -171,7 +171,10 @@ async fn mutations_escape_keys_skip_failed_tests_and_name_what_does_not_fit() {
         };
         policy(&rig, "mutating", json!({ "mutations": [mutation] }));
         let key = ObjectKey::new("ns", "p");
-        let labelled = pod(|p| p["metadata"]["labels"] = json!({ "a": "b" }));
+        let labelled = pod(|p| {
+            p["metadata"]["labels"] = json!({ "a": "b" });
+            (p["apiVersion"], p["kind"]) = ("v1".into(), "Pod".into());
+        });
         let asked = Admission::ask_mutating(&rig.chain, rig.attributes("pods", Operation::Create, &key), labelled, None).await;
         asked.map(|(object, _)| object["metadata"]["labels"].clone()).map_err(|e| e.message)
     };
