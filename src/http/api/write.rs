@@ -66,14 +66,15 @@ impl Gateway {
         let validation = query.field_validation("PatchOptions")?;
         let writer = writer(call, "PatchOptions")?;
         let key = ObjectKey::new(target.namespace.as_str(), target.name.as_str());
-        let edit = |validation| Edit { key: key.clone(), part, body: EditBody::Patch { patch: patch.clone(), validation } };
         if !twice.is_empty() && validation == FieldValidation::Strict {
             // Whatever else is wrong comes first.
             let writer = Writer { dry_run: true, ..writer };
-            let wanted = self.edit_in(served, edit(FieldValidation::Warn), &writer).await?;
+            let edit = Edit { key, part, body: EditBody::Patch { patch: patch.clone(), validation: FieldValidation::Warn } };
+            let wanted = self.edit_in(served, edit, &writer).await?;
             return Err(refused_twice(&patch, &twice, &wanted));
         }
-        let written = self.edit_in(served, edit(validation), &writer).await?;
+        let edit = Edit { key, part, body: EditBody::Patch { patch, validation } };
+        let written = self.edit_in(served, edit, &writer).await?;
         part_answer(call, part, written, if validation == FieldValidation::Warn { twice } else { Vec::new() })
     }
 
