@@ -133,14 +133,17 @@ impl Api {
         said(child).await
     }
 
-    /// Sends text over TLS; gives what comes until the server closes or is silent for half a second.
-    pub async fn raw(&self, text: &str) -> String {
+    /// Sends text over TLS; gives what comes until `last` has come or the server closes.
+    pub async fn raw(&self, text: &str, last: &str) -> String {
         let socket = tokio::net::TcpStream::connect(self.address()).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(self.client.clone());
         let mut tls = connector.connect("localhost".try_into().unwrap(), socket).await.unwrap();
         tls.write_all(text.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        while let Ok(Ok(1..)) = tokio::time::timeout(Duration::from_millis(500), tls.read_buf(&mut answer)).await {}
+        let read =
+            async { while !String::from_utf8_lossy(&answer).contains(last) && matches!(tls.read_buf(&mut answer).await, Ok(1..)) {} };
+        // The backtrace of a debug build's panic takes its time.
+        tokio::time::timeout(Duration::from_secs(60), read).await.unwrap_or_else(|_| panic!("no {last:?} in a minute"));
         String::from_utf8_lossy(&answer).into_owned()
     }
 }

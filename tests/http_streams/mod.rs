@@ -166,21 +166,22 @@ async fn a_client_that_goes_away_while_its_input_is_stuck() {
 async fn the_listener_by_itself() {
     let api = Api::start().await;
     // A panic is a 500 Status and costs nothing else.
-    let answer = api.raw("GET /panic HTTP/1.1\r\nHost: x\r\n\r\nGET /whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let requests = "GET /panic HTTP/1.1\r\nHost: x\r\n\r\nGET /whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = api.raw(requests, "certificate=true address=true").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
     assert!(answer.contains("This request caused apiserver to panic"), "{answer}");
     assert!(answer.contains("certificate=true address=true"), "{answer}");
     // A plain request where an upgrade is wanted.
-    let answer =
-        api.raw("POST /api/v1/namespaces/default/pods/web/exec?stdout=true HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let request = "POST /api/v1/namespaces/default/pods/web/exec?stdout=true HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = api.raw(request, "Upgrade request required").await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("Upgrade request required"), "{answer}");
     // An endless head.
-    let answer = api.raw(&format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(20_000))).await;
+    let answer = api.raw(&format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(20_000)), "HTTP/1.1 431").await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     // SPDY as a later request on a connection.
     let spdy = "POST /api/v1/namespaces/default/pods/web/exec?stdout=true&command=true HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
                 Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n";
-    let answer = api.raw(&format!("GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n{spdy}")).await;
+    let answer = api.raw(&format!("GET /whoami HTTP/1.1\r\nHost: x\r\n\r\n{spdy}"), "HTTP/1.1 101 Switching Protocols").await;
     assert!(answer.contains("HTTP/1.1 101 Switching Protocols"), "{answer}");
     // Plain HTTP on the TLS port.
     let address = api.address();
