@@ -64,6 +64,12 @@ pub(super) fn unsupported(object: &Value, path: &str, field: &str, valid: &[&str
     (!valid.contains(&found)).then(|| FieldError::not_supported(child(path, field), found, valid))
 }
 
+/// As [`unsupported`], for a field that may be left out and that, when it is there, must not be empty.
+pub(super) fn unsupported_if_there(object: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
+    let found = object[field].as_str()?;
+    (!valid.contains(&found)).then(|| FieldError::not_supported(child(path, field), found, valid))
+}
+
 /// As [`unsupported`], and `Required value` when absent or empty.
 pub(super) fn required_one_of(object: &Value, path: &str, field: &str, valid: &[&str]) -> Option<FieldError> {
     if text(object, field).is_empty() {

@@ -58,7 +58,10 @@ fn webhooks_refused() {
     let base = webhook();
     let with = |field: &str, value: Value| changed(&base, &format!("/webhooks/0/{field}"), value);
     let url = |url: &str| with("clientConfig", json!({"url": url}));
+    let mut empty = base.clone();
+    empty["webhooks"][0]["matchPolicy"] = "".into();
     let bodies = vec![
+        (empty, "webhooks[0].matchPolicy: Unsupported value: \"\": supported values: \"Equivalent\", \"Exact\""),
         (
             with("name", "a.b".into()),
             "webhooks[0].name: Invalid value: \"a.b\": should be a domain with at least three segments separated by dots",

@@ -2,7 +2,7 @@
 use super::matching::{self, FAILURE_POLICIES, MATCH_POLICIES};
 use super::{resource, typed};
 use crate::actors::kinds::columns::{AGE, Column, NAME, age, column, name};
-use crate::actors::kinds::findings::{fill, invalid_each, items, items_mut, list, text, texts, unsupported};
+use crate::actors::kinds::findings::{fill, invalid_each, items, items_mut, list, text, texts, unsupported, unsupported_if_there};
 use crate::actors::kinds::{Kind, PLAIN, Rules};
 use crate::protocol::codec::kinds::{MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION};
 use crate::protocol::names::{dns1035_label, dns1123_subdomain, port_number};
@@ -78,8 +78,8 @@ fn validate(object: &Value) -> Vec<FieldError> {
 fn validate_webhook(hook: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = qualified_name(hook, path);
     errors.extend(matching::rules(hook, path));
-    errors.extend(unsupported(hook, path, "failurePolicy", FAILURE_POLICIES));
-    errors.extend(unsupported(hook, path, "matchPolicy", MATCH_POLICIES));
+    errors.extend(unsupported_if_there(hook, path, "failurePolicy", FAILURE_POLICIES));
+    errors.extend(unsupported_if_there(hook, path, "matchPolicy", MATCH_POLICIES));
     if text(hook, "sideEffects").is_empty() {
         let why = format!("must specify one of {}", SIDE_EFFECTS.join(", "));
         errors.push(FieldError::required(format!("{path}.sideEffects"), why));
@@ -92,7 +92,7 @@ fn validate_webhook(hook: &Value, path: &str) -> Vec<FieldError> {
     for field in ["namespaceSelector", "objectSelector"] {
         errors.extend(validation::selector(&hook[field], &format!("{path}.{field}")));
     }
-    errors.extend(unsupported(hook, path, "reinvocationPolicy", &["IfNeeded", "Never"]));
+    errors.extend(unsupported_if_there(hook, path, "reinvocationPolicy", &["IfNeeded", "Never"]));
     errors.extend(client_config(&hook["clientConfig"], &format!("{path}.clientConfig")));
     errors.extend(matching::match_conditions(hook, path, false));
     errors
