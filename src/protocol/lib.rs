@@ -5,6 +5,7 @@ pub mod cel;
 pub mod codec;
 pub mod decision;
 pub mod discovery;
+pub mod duration;
 pub mod interned;
 pub mod jsonpath;
 pub mod legacy;

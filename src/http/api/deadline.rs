@@ -2,6 +2,7 @@
 use super::gateway::verb_of;
 use super::options::Query;
 use super::path::RequestPath;
+use crate::protocol::duration::go_duration;
 use crate::protocol::status::ApiError;
 use actix_web::HttpRequest;
 use std::time::Duration;
@@ -28,49 +29,12 @@ pub fn of(request: &HttpRequest, path: &RequestPath) -> Result<Option<Duration>,
     match query.get("timeout") {
         "" => Ok(Some(LONGEST)),
         given => {
-            let seconds = seconds(given).map_err(wrong)?;
+            let seconds = go_duration(given).map_err(wrong)?;
             // Nothing and less is no limit of the client's.
             let own = Duration::try_from_secs_f64(seconds).ok().filter(|own| !own.is_zero());
             Ok(Some(own.map_or(LONGEST, |own| own.min(LONGEST))))
         }
     }
-}
-
-/// A duration as Go writes it, `1m30s`, in seconds.
-fn seconds(text: &str) -> Result<f64, String> {
-    let invalid = || format!("time: invalid duration {text:?}");
-    let (sign, mut rest) = match text.as_bytes().first() {
-        Some(b'-') => (-1.0, text.get(1..).unwrap_or_default()),
-        Some(b'+') => (1.0, text.get(1..).unwrap_or_default()),
-        _ => (1.0, text),
-    };
-    if rest == "0" {
-        return Ok(0.0);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let number: f64 = number.parse().map_err(|_| invalid())?;
-        let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let worth = match unit {
-            "" => return Err(format!("time: missing unit in duration {text:?}")),
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(format!("time: unknown unit {unit:?} in duration {text:?}")),
-        };
-        total += number * worth;
-        rest = after;
-    }
-    Ok(sign * total)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The schedules of cron jobs: five fields, or `@hourly` and its like. Says what is wrong in the words of the parser that upstream
 //! uses; when a schedule is due is for the controller to compute.
+use crate::protocol::duration::go_duration;
 use jiff::tz::TimeZone;
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -107,11 +108,10 @@ fn descriptor(text: &str) -> Result<Rhythm, String> {
         "@daily" | "@midnight" => clock_times("0 0 * * *"),
         "@hourly" => clock_times("0 * * * *"),
         _ => match text.strip_prefix("@every ") {
-            Some(duration) => match seconds(duration) {
-                // Whole seconds, and never less than one.
-                Some(seconds) => Ok(Rhythm::Every((seconds.max(0.0) as u64).max(1))),
-                None => Err(format!("failed to parse duration {text}: time: invalid duration {duration:?}")),
-            },
+            // Whole seconds, and never less than one.
+            Some(duration) => go_duration(duration)
+                .map(|seconds| Rhythm::Every((seconds.max(0.0) as u64).max(1)))
+                .map_err(|why| format!("failed to parse duration {text}: {why}")),
             None => Err(format!("unrecognized descriptor: {text}")),
         },
     }
@@ -174,28 +174,6 @@ fn number(text: &str) -> Result<u64, String> {
             Err(format!("failed to parse int from {text}: strconv.Atoi: parsing {text:?}: {why}"))
         }
     }
-}
-
-/// Go's durations: numbers, each with a unit. Seconds.
-fn seconds(text: &str) -> Option<f64> {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return Some(0.0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut sum = 0.0;
-    while !rest.is_empty() {
-        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number = rest.get(..rest.len() - after.len())?;
-        let units = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-        // The longest unit that fits: `ms` is no `m`.
-        let (unit, worth) = units.iter().filter(|(u, _)| after.starts_with(u)).max_by_key(|(u, _)| u.len())?;
-        sum += number.parse::<f64>().ok()? * worth;
-        rest = after.get(unit.len()..)?;
-    }
-    Some(if text.starts_with('-') { -sum } else { sum })
 }
 
 /// What is wrong with a `timeZone`, if anything.
