@@ -405,8 +405,8 @@ pub(super) fn attributes<'a>(kind: &'a Kind, operation: Operation, part: Part, k
 fn verb_of(op: &WriteOp) -> &'static str {
     match op {
         WriteOp::Create(_) => "create",
-        WriteOp::Edit(Edit { body: EditBody::Update(_), .. }) | WriteOp::Put { .. } => "update",
-        WriteOp::Edit(_) => "patch",
+        WriteOp::Edit(edit) if matches!(edit.body, EditBody::Patch { .. }) => "patch",
+        WriteOp::Edit(_) | WriteOp::Put { .. } => "update",
         WriteOp::Delete { .. } => "delete",
     }
 }

@@ -195,10 +195,8 @@ impl Kinds {
     /// An edit that the kind's actor decides by itself. One that names no version is decided anew when the state that it was made
     /// for never came to be.
     async fn edit_alone(&self, served: &Served, edit: Edit, writer: &Writer) -> Result<Written, ApiError> {
-        if !edit.is_unversioned() {
-            return self.write(served, WriteOp::Edit(edit), writer).await;
-        }
-        for _ in 1..EDIT_TRIES {
+        let (tries, edit) = (if edit.is_unversioned() { EDIT_TRIES } else { 1 }, Arc::new(edit));
+        for _ in 1..tries {
             match self.write(served, WriteOp::Edit(edit.clone()), writer).await {
                 Err(error) if error.is_modified() => {}
                 outcome => return outcome,

@@ -19,7 +19,8 @@ pub struct WriteRequest {
 pub enum WriteOp {
     /// The object is defaulted, admitted, prepared and validated (see [`super::prepare_create`]).
     Create(Box<Value>),
-    Edit(Edit),
+    /// Shared with whoever may have to ask for it again.
+    Edit(Arc<Edit>),
     /// An edit that was decided and admitted elsewhere, on the state with this token.
     Put {
         held: u64,
