@@ -97,6 +97,14 @@ async fn read_to_end<T>(mut body: Incoming, told: fn(&[u8], Instant) -> Option<T
     !seen.is_closed()
 }
 
+/// A condition, as much of it as is looked at.
+#[derive(Deserialize)]
+pub(super) struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+}
+
 #[derive(Deserialize)]
 struct List {
     metadata: ListMeta,

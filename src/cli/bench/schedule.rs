@@ -1,6 +1,7 @@
 //! `impresario bench schedule`: how fast many pods get their nodes, as a client sees it.
 use super::backlog::{self, Gate};
 use super::client::{Call, Client, ClientError, Protocol};
+use super::pod_watch::Condition;
 use super::pods::await_account;
 use super::report::{Measured, Phase, Report};
 use super::simulated::Nodes;
@@ -281,12 +282,6 @@ fn told(line: &[u8], at: Instant) -> Option<Seen> {
     struct Status {
         phase: String,
         conditions: Vec<Condition>,
-    }
-    #[derive(Deserialize)]
-    struct Condition {
-        #[serde(rename = "type")]
-        kind: String,
-        status: String,
     }
     let Line { object } = serde_json::from_slice(line).ok()?;
     let (bound, running) = (!object.spec.node_name.is_empty(), object.status.phase == "Running");

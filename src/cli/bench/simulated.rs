@@ -1,5 +1,6 @@
 //! The nodes of a measurement: simulated ones in this process, or those that are there.
 use super::client::Client;
+use super::pod_watch::Condition;
 use super::site::Site;
 use super::{CliError, pod_watch};
 use crate::actors::node::simulate::Fleet;
@@ -89,12 +90,6 @@ fn told(line: &[u8], _at: Instant) -> Option<(String, bool)> {
     struct Status {
         #[serde(default)]
         conditions: Vec<Condition>,
-    }
-    #[derive(Deserialize)]
-    struct Condition {
-        #[serde(rename = "type")]
-        kind: String,
-        status: String,
     }
     let Line { kind, object } = serde_json::from_slice(line).ok()?;
     let open = !object.spec.unschedulable && object.spec.taints.iter().all(|t| t.effect == "PreferNoSchedule");
