@@ -1,7 +1,7 @@
 //! An extension API server behind an APIService: reached, believed in, missed.
 use super::client::Client;
 use super::extension::{Asked, Extension, own_address};
-use super::{admin, server};
+use super::{admin, server, until};
 use crate::kubectl::newest;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -53,19 +53,6 @@ fn answer(wardle: &Mutex<Wardle>, asked: &Asked) -> (u16, String) {
         }
     };
     (200, body.to_string())
-}
-
-/// Waits until `found` finds something in the object.
-async fn until<T>(api: &Client, path: &str, what: &str, found: impl Fn(&Value) -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        let object = api.get(path).await.json();
-        if let Some(found) = found(&object) {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {object}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {

@@ -1,10 +1,9 @@
 //! Autoscalers of a kind of one's own, by metrics of extension API servers; and such a server in the place of our own figures.
 use super::client::Client;
 use super::extension::{Asked, Extension, own_address};
-use super::{Place, admin};
+use super::{Place, admin, until};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 const APISERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const GROUPS: [(&str, &str); 3] =
@@ -50,18 +49,6 @@ fn definition() -> Value {
             }],
         },
     })
-}
-
-async fn until<T>(api: &Client, path: &str, what: &str, found: impl Fn(&Value) -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        let object = api.get(path).await.json();
-        if let Some(found) = found(&object) {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {:#} {:#}", object["spec"], object["status"]);
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
 }
 
 /// A condition with this reason and message.

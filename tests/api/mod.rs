@@ -23,6 +23,7 @@ use client::Client;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// The server that the tests share.
 pub fn server() -> &'static Cluster {
@@ -81,6 +82,19 @@ impl Place {
     pub async fn revision(&self) -> String {
         let list = self.api.get(&format!("{}?limit=1", self.maps)).await.ok();
         list["metadata"]["resourceVersion"].as_str().expect("a revision").to_string()
+    }
+}
+
+/// Waits until `found` finds something in the object at a path.
+pub async fn until<T>(api: &Client, path: &str, what: &str, found: impl Fn(&Value) -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        let object = api.get(path).await.json();
+        if let Some(found) = found(&object) {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {object:#}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 
