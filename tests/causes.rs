@@ -30,8 +30,9 @@ fn the_log_tells_why() {
     let second = wait_for("another pod", SOON, || pods().into_iter().find(|p| !first.contains(p)));
 
     let why = |object: &str| cluster.impresario(&format!("why {object}")).ok();
-    let story =
-        wait_for("the story of the new pod", SOON, || Some(why(&format!("pod/{second}"))).filter(|s| s.contains("default-scheduler")));
+    // The scheduler may be done before the controller has told what its creation came to.
+    let told = |story: &String| story.contains("default-scheduler") && story.contains("replicaset");
+    let story = wait_for("the story of the new pod", SOON, || Some(why(&format!("pod/{second}"))).filter(told));
     assert!(story.contains(&format!("because pod/{gone} was deleted")), "the cause is the deletion of {gone}:\n{story}");
     assert!(story.contains(&format!("did create pod/{second}")), "{story}");
     assert!(story.contains("paper: score"), "where it went, and why:\n{story}");
