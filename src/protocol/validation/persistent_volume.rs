@@ -6,6 +6,9 @@ use crate::names;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
+/// Named the class of a claim or a volume before there was a field for it.
+pub const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+
 /// How a volume may be mounted.
 pub const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 /// `volumeMode`

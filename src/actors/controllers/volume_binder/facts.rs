@@ -1,29 +1,21 @@
 //! What bears on binding of a claim and of a volume.
+pub use crate::actors::scheduler::cluster::storage::{BIND_COMPLETED as COMPLETED, CLAIMS, CLASSES, SELECTED_NODE, VOLUMES};
 use crate::actors::scheduler::terms::Selector;
 use crate::protocol::light::quantity_in;
 use crate::protocol::meta::ObjectKey;
+pub use crate::protocol::validation::persistent_volume::OLD_CLASS;
 use crate::storage::entry::Entry;
 use serde_json::Value;
 use std::sync::Arc;
 
-pub const CLAIMS: &str = "persistentvolumeclaims";
-pub const VOLUMES: &str = "persistentvolumes";
-pub const CLASSES: &str = "storageclasses.storage.k8s.io";
-
-/// On a claim: it once had its volume on both sides.
-pub const COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 /// The binding is ours, and we may take it back.
 pub const BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// On a volume: who made it for a claim.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
-/// On a claim: the node that the scheduler has in mind for its pod.
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// On a claim: who shall make its volume; the second name is the former one.
 pub const PROVISIONERS: [&str; 2] = ["volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner"];
 /// On a volume that is being enlarged: how much fitted before.
 pub const BEFORE_RESIZE: &str = "volume.alpha.kubernetes.io/pre-resize-capacity";
-/// Named the class before there was a field for it.
-pub const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// Access modes as a set of bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

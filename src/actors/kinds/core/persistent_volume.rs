@@ -6,7 +6,7 @@ use crate::protocol::codec::kinds::PERSISTENT_VOLUME;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
 use crate::protocol::time;
-use crate::protocol::validation::persistent_volume::{persistent_volume_spec, source};
+use crate::protocol::validation::persistent_volume::{OLD_CLASS, persistent_volume_spec, source};
 use crate::protocol::validation::text;
 use serde_json::{Value, json};
 
@@ -58,9 +58,6 @@ const COLUMNS: &[Column] = &[
     AGE,
     column("VolumeMode", "string", 1, "Whether it has a filesystem or is a raw block device."),
 ];
-
-/// The annotation that named the storage class before there was a field.
-const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 fn default(object: &mut Value) {
     let spec = &mut object["spec"];

@@ -7,7 +7,7 @@ use crate::protocol::codec::kinds::PERSISTENT_VOLUME_CLAIM;
 use crate::protocol::names;
 use crate::protocol::resource::{ALL_VERBS, Resource, Subresource};
 use crate::protocol::status::FieldError;
-use crate::protocol::validation::persistent_volume::{VOLUME_MODES, access_modes};
+use crate::protocol::validation::persistent_volume::{OLD_CLASS, VOLUME_MODES, access_modes};
 use crate::protocol::validation::quantities::{amount, basic_amount, is_native, positive_amount, resource_amount};
 use crate::protocol::validation::{invalid_each, selector, text};
 use serde_json::{Value, json};
@@ -52,8 +52,6 @@ const COLUMNS: &[Column] = &[
     column("VolumeMode", "string", 1, "Whether a filesystem or a raw block device is wanted."),
 ];
 
-/// The annotation that named the storage class before there was a field.
-const OLD_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const RESIZE_STATUSES: [&str; 5] =
     ["ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending"];
 

@@ -2,6 +2,7 @@
 use crate::actors::scheduler::terms::{Labels, NodeTerm, Selector, items, label, node_terms};
 use crate::protocol::light::quantity_in;
 use crate::protocol::meta::{Meta, ObjectKey};
+use crate::protocol::validation::persistent_volume::OLD_CLASS;
 use crate::storage::entry::Entry;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -15,9 +16,10 @@ pub const CSI_NODES: &str = "csinodes.storage.k8s.io";
 pub const CSI_DRIVERS: &str = "csidrivers.storage.k8s.io";
 pub const CAPACITIES: &str = "csistoragecapacities.storage.k8s.io";
 
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
+/// On a claim: it once had its volume on both sides.
+pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+/// On a claim: the node that the scheduler has in mind for its pod.
+pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// A PersistentVolumeClaim.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -258,7 +260,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 fn class_of(object: &Value) -> Arc<str> {
-    let annotation = &object["metadata"]["annotations"][CLASS_ANNOTATION];
+    let annotation = &object["metadata"]["annotations"][OLD_CLASS];
     text(if annotation.is_string() { annotation } else { &object["spec"]["storageClassName"] })
 }
 
