@@ -1,4 +1,5 @@
 //! An object as memory holds it: its bytes, the metadata that everybody asks for, and the kind's light index.
+use crate::protocol::codec::without_managers;
 use crate::protocol::light::Light;
 use crate::protocol::meta::{Meta, ObjectKey};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -51,9 +52,18 @@ impl Entry {
         }
     }
 
-    /// The object parsed, with its `resourceVersion`. Parse, look, drop: nobody keeps this.
+    /// The object parsed, with its `resourceVersion` and without its `managedFields`, which only who writes or shows it asks for.
+    /// Parse, look, drop: nobody keeps this.
     pub fn parse(&self) -> Value {
-        let mut value: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        self.with_revision(without_managers(&self.body).unwrap_or_default())
+    }
+
+    /// The object parsed, with its `resourceVersion`, and with everything that was stored.
+    pub fn parse_whole(&self) -> Value {
+        self.with_revision(serde_json::from_slice(&self.body).unwrap_or_default())
+    }
+
+    fn with_revision(&self, mut value: Value) -> Value {
         if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.insert("resourceVersion".into(), self.revision.to_string().into());
         }

@@ -65,7 +65,7 @@ impl EventExpiry {
 
     /// The second in which an event goes, if nobody writes it before.
     fn deadline(&self, event: &Entry, now: i64) -> i64 {
-        last_written(&event.parse(), event.meta.created, now).saturating_add(self.ttl)
+        last_written(&event.parse_whole(), event.meta.created, now).saturating_add(self.ttl)
     }
 }
 

@@ -51,7 +51,7 @@ impl Kind {
     pub async fn read_as(&self, entry: &Entry) -> Result<Value, ApiError> {
         match self.reading().filter(|reading| reading.asks() && !reading.is_plain(&entry.body)) {
             Some(reading) => {
-                let mut shown = reading.show(vec![entry.parse()]).await?;
+                let mut shown = reading.show(vec![entry.parse_whole()]).await?;
                 shown.pop().ok_or_else(|| ApiError::internal("a conversion lost the object"))
             }
             None => {

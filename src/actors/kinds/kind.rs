@@ -315,7 +315,7 @@ impl Kind {
 
     /// A stored object, parsed, in this kind's version.
     pub fn read(&self, entry: &Entry) -> Value {
-        let object = entry.parse();
+        let object = entry.parse_whole();
         match self.reading() {
             Some(reading) if !reading.is_plain(&entry.body) => reading.show_now(object),
             _ => object,

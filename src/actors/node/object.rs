@@ -1,6 +1,8 @@
 //! A pod as the agent holds it: the object as it came, and its typed parts.
+use crate::protocol::codec::without_managers;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// One state of a pod object.
@@ -30,12 +32,12 @@ impl PodObject {
     /// # Errors
     /// When it is no pod that the API could have stored.
     pub fn parse(bytes: &[u8]) -> Result<PodObject, serde_json::Error> {
-        Self::from_value(serde_json::from_slice(bytes)?)
+        Self::from_value(without_managers(bytes)?)
     }
 
     pub fn from_value(raw: Value) -> Result<PodObject, serde_json::Error> {
-        let meta: ObjectMeta = serde_json::from_value(raw["metadata"].clone())?;
-        let spec: PodSpec = serde_json::from_value(raw["spec"].clone())?;
+        let meta = ObjectMeta::deserialize(&raw["metadata"])?;
+        let spec = PodSpec::deserialize(&raw["spec"])?;
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         Ok(PodObject { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name), raw, meta, spec })
     }

@@ -181,7 +181,7 @@ pub fn table_of_one(kind: &Kind, entry: &Entry, version: MetaVersion, include: I
 }
 
 fn table_row(writer: &mut TableWriter, kind: &Kind, entry: &Entry, include: IncludeObject) {
-    let object = entry.parse();
+    let object = entry.parse_whole();
     let cells = kind.row(&object, time::now().as_second());
     match include {
         IncludeObject::None => writer.row(&cells, RowObject::None),

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn viewed<'a>(kind: &Kind, entry: &'a Arc<Entry>) -> Cow<'a, Arc<Entry>> {
     match (kind.view, kind.reading()) {
         (Some(_), _) => {
-            let mut object = entry.parse();
+            let mut object = entry.parse_whole();
             kind.show(&mut object);
             Cow::Owned(Arc::new(converted(&object, entry)))
         }
@@ -42,7 +42,7 @@ pub async fn shown(kind: &Kind, entries: Vec<Arc<Entry>>) -> Result<Vec<Arc<Entr
     };
     let mut out = entries;
     let at: Vec<usize> = out.iter().enumerate().filter(|(_, e)| !reading.is_plain(&e.body)).map(|(at, _)| at).collect();
-    let stored = at.iter().filter_map(|at| out.get(*at)).map(|entry| entry.parse()).collect();
+    let stored = at.iter().filter_map(|at| out.get(*at)).map(|entry| entry.parse_whole()).collect();
     let objects = reading.show(stored).await?;
     for (at, object) in at.into_iter().zip(objects) {
         if let Some(entry) = out.get_mut(at) {
@@ -187,7 +187,7 @@ impl Gateway {
                     let resource = &served.kind.resource;
                     let entry = stored.shelf.snapshot().get(&edit.key).cloned();
                     let entry = entry.ok_or_else(|| ApiError::not_found(resource.group, resource.plural, &edit.key.name))?;
-                    let shown = viewed(&served.kind, &entry).parse();
+                    let shown = viewed(&served.kind, &entry).parse_whole();
                     let (body, warnings) = proposed(&served.kind, &edit, &shown, writer)?;
                     let versioned = body["metadata"]["resourceVersion"] != shown["metadata"]["resourceVersion"];
                     (upgraded(view, body, &stored.kind.read(&entry)), warnings, (!versioned).then_some(entry.revision))

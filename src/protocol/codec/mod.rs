@@ -8,6 +8,7 @@ mod decode;
 pub(crate) mod duplicates;
 mod encode;
 pub mod kinds;
+mod lean;
 mod locate;
 mod nesting;
 mod repair;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use duplicates::duplicates;
 pub use encode::{encode, meta_of};
+pub use lean::without_managers;
 pub use yaml::{Lenient, yaml_documents, yaml_leniently, yaml_to_json};
 
 use serde::Serialize;

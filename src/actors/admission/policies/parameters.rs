@@ -39,7 +39,7 @@ pub fn find(
         None => snapshot.get(&ObjectKey::new(namespace, reference.name.as_str())).cloned().into_iter().collect(),
     };
     if !found.is_empty() {
-        return Ok(Some(found.iter().map(|entry| entry.parse()).collect()));
+        return Ok(Some(found.iter().map(|entry| entry.parse_whole()).collect()));
     }
     if reference.required {
         return Err("failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction".into());
