@@ -10,7 +10,7 @@ use crate::protocol::resource::Resource;
 use crate::protocol::status::FieldError;
 use crate::protocol::user::User;
 use crate::storage::Entry;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -177,29 +177,27 @@ impl Kind {
         self.check(&body)
     }
 
-    /// [`Kind::check_value`] of an object that differs from `old`, which was checked before, in its status at most: then only that is
-    /// decoded, and the rest stays as it was. `None` when something else differs, or the kind has no generated type.
-    pub fn check_status(&self, value: &Value, old: &Value) -> Option<Result<Checked, DecodeError>> {
-        let Body::Typed(codec) = &self.body else { return None };
-        let (new, before) = (value.as_object()?, old.as_object()?);
-        let alike = |name: &String| name == "status" || new.get(name) == before.get(name);
-        if !new.keys().chain(before.keys()).all(alike) {
-            return None;
+    /// [`Kind::check_value`] of a new state of `old`, which was checked before. When they differ in the status at most, only that is
+    /// decoded, and the rest stays as it is.
+    ///
+    /// # Errors
+    /// As [`Kind::check_value`].
+    pub fn check_status(&self, mut new: Value, old: &Value) -> Result<Checked, DecodeError> {
+        let (Body::Typed(codec), Some(members), Some(before)) = (&self.body, new.as_object_mut(), old.as_object()) else {
+            return self.check_value(&new);
+        };
+        let alike = |name: &String| name == "status" || members.get(name) == before.get(name);
+        if !members.keys().chain(before.keys()).all(alike) {
+            return self.check_value(&new);
         }
-        let mut part = serde_json::Map::new();
-        for name in ["apiVersion", "kind", "status"] {
-            part.extend(new.get(name).map(|member| (name.to_string(), member.clone())));
+        let mut part: Map<String, Value> = members.remove_entry("status").into_iter().collect();
+        for name in ["apiVersion", "kind"] {
+            part.extend(members.get(name).map(|member| (name.to_string(), member.clone())));
         }
-        Some(codec.check_value(&Value::Object(part)).map(|mut checked| {
-            let status = checked.value.get_mut("status").map(Value::take);
-            let mut whole = before.clone();
-            match status {
-                Some(status) => whole.insert("status".into(), status),
-                None => whole.remove("status"),
-            };
-            checked.value = Value::Object(whole);
-            checked
-        }))
+        let mut checked = codec.check_value(&Value::Object(part))?;
+        members.extend(checked.value.as_object_mut().and_then(|part| part.remove_entry("status")));
+        checked.value = new;
+        Ok(checked)
     }
 
     /// The error that `fieldValidation=Strict` makes of what was found in a body: unknown and duplicate fields.

@@ -68,9 +68,8 @@ pub fn prepare_update(kind: &Kind, part: Part, old: &Value, mut body: Value) -> 
         Part::Status => {
             // Upstream's status strategies take the metadata along, all but what nobody may change.
             keep_metadata(kind, old, &mut body)?;
-            let mut new = old.clone();
-            carry(&body, &mut new, "status");
-            carry(&body, &mut new, "metadata");
+            let mut new = body;
+            keep_members(old, &mut new, &["metadata", "status"]);
             if kind.resource.kind == "Pod" {
                 let owners = old["metadata"].get("ownerReferences").cloned();
                 let meta = metadata(&mut new);
@@ -187,6 +186,17 @@ fn specification_changed(old: &Value, new: &Value) -> bool {
     let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return false };
     let counts = |key: &str| key != "metadata" && key != "status";
     old.iter().filter(|(k, _)| counts(k)).any(|(k, v)| new.get(k) != Some(v)) || new.keys().any(|k| counts(k) && !old.contains_key(k))
+}
+
+/// Gives `new` the members that `old` has, but for some, which stay as they are.
+fn keep_members(old: &Value, new: &mut Value, but: &[&str]) {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object_mut()) else { return };
+    new.retain(|name, _| but.contains(&name.as_str()) || old.contains_key(name));
+    for (name, member) in old.iter().filter(|(name, _)| !but.contains(&name.as_str())) {
+        if new.get(name) != Some(member) {
+            new.insert(name.clone(), member.clone());
+        }
+    }
 }
 
 fn carry(from: &Value, to: &mut Value, field: &str) {

@@ -48,16 +48,19 @@ fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: Fiel
     let scale = (part == Part::Scale).then(|| scale_of(kind, old));
     let target = scale.as_ref().unwrap_or(old);
     let schema = if part == Part::Scale { "Scale" } else { kind.schema };
-    let patched = match patch {
-        Patch::Json(patch) => patch::apply_json(target, patch),
-        Patch::Merge(patch) => patch::apply_merge(target, patch),
-        Patch::Strategic(patch) => patch::apply_strategic(target, patch, schema),
-        Patch::Apply { .. } => return Err(ApiError::internal("an apply is no patch of the object")),
+    let make = || {
+        let patched = match patch {
+            Patch::Json(patch) => patch::apply_json(target, patch),
+            Patch::Merge(patch) => patch::apply_merge(target, patch),
+            Patch::Strategic(patch) => patch::apply_strategic(target, patch, schema),
+            Patch::Apply { .. } => return Err(ApiError::internal("an apply is no patch of the object")),
+        };
+        patched.map_err(|e| patch_error(kind, old, e))
     };
-    let patched = patched.map_err(|e| patch_error(kind, old, e))?;
+    let patched = make()?;
     let checked = match part {
         Part::Scale => SCALE.check_value(&patched),
-        Part::Status => kind.check_status(&patched, old).unwrap_or_else(|| kind.check_value(&patched)),
+        Part::Status => kind.check_status(patched, old),
         _ => kind.check_value(&patched),
     };
     let checked = checked.map_err(|e| decode_error(&e))?;
@@ -67,7 +70,7 @@ fn patched(kind: &Kind, part: Part, old: &Value, patch: &Patch, validation: Fiel
     {
         let value = match patch {
             Patch::Strategic(patch) => patch::printed(patch),
-            _ => patched.to_string(),
+            _ => make()?.to_string(),
         };
         let why = format!("strict decoding error: {}", findings.join(", "));
         return Err(ApiError::invalid("", "", "", &[FieldError::invalid("patch", value, why)]));

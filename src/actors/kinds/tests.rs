@@ -358,12 +358,17 @@ fn a_status_is_checked_by_itself_as_within_the_whole() {
     let old = create("Pod", json!({ "metadata": { "name": "p" }, "spec": { "containers": [container] } })).expect("a pod");
     let mut new = old.clone();
     new["status"] = json!({ "phase": "Running", "podIP": null, "conditions": [{ "type": "Ready", "status": "True", "colour": "red" }] });
-    let part = pod.check_status(&new, &old).expect("only the status differs").expect("a good one");
+    let part = pod.check_status(new.clone(), &old).expect("a good one");
     assert_eq!(part, pod.check_value(&new).expect("a good one"));
     assert_eq!(part.unknown, ["status.conditions[0].colour"]);
     new["status"]["phase"] = 5.into();
-    let (apart, within) = (pod.check_status(&new, &old).expect("the status"), pod.check_value(&new));
+    let (apart, within) = (pod.check_status(new.clone(), &old), pod.check_value(&new));
     assert_eq!(apart.expect_err("a number"), within.expect_err("a number"));
-    new["metadata"]["labels"] = json!({ "a": "b" });
-    assert!(pod.check_status(&new, &old).is_none(), "more than the status differs");
+    new["status"]["phase"] = "Running".into();
+    new["spec"]["shape"] = "round".into();
+    let more = pod.check_status(new, &old).expect("a good one");
+    assert_eq!(more.unknown, ["spec.shape", "status.conditions[0].colour"], "more than the status differs");
+    new = old.clone();
+    new.as_object_mut().expect("an object").remove("status");
+    assert_eq!(pod.check_status(new.clone(), &old).expect("a good one"), pod.check_value(&new).expect("a good one"), "no status");
 }
