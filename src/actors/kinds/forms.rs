@@ -193,3 +193,78 @@ impl<'k> Forms<'k> {
         Err(ApiError::internal("the managers of the object's fields use too many versions"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::all;
+    use super::*;
+    use serde_json::json;
+
+    fn autoscalers(version: &str) -> &'static Kind {
+        let of = |kind: &&Kind| kind.resource.kind == "HorizontalPodAutoscaler" && kind.resource.version == version;
+        all().into_iter().find(of).expect("a version of autoscalers")
+    }
+
+    #[test]
+    fn versions_share_their_objects() {
+        let names = |kind: &Kind| -> Vec<String> { family(kind).iter().map(|kind| kind.resource.api_version()).collect() };
+        let all_versions = names(autoscalers("v2"));
+        assert!(all_versions.contains(&"autoscaling/v1".into()) && all_versions.contains(&"autoscaling/v2".into()), "{all_versions:?}");
+        assert_eq!(names(autoscalers("v1")), all_versions);
+        let alone = all().into_iter().find(|kind| kind.resource.kind == "ConfigMap").expect("ConfigMaps");
+        assert!(names(alone).is_empty() && !alone.is_other_form());
+        assert!(autoscalers("v1").is_other_form() && !autoscalers("v2").is_other_form());
+    }
+
+    #[test]
+    fn an_object_has_a_form_in_each_version() {
+        let kind = autoscalers("v2");
+        let forms = Forms::of(kind);
+        let resource =
+            json!({ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 60 } } });
+        let object = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "a" },
+            "spec": { "maxReplicas": 3, "scaleTargetRef": { "kind": "Deployment", "name": "d" }, "metrics": [resource] },
+        });
+        assert!(matches!(forms.convert("autoscaling/v2", &object, "autoscaling/v2"), Converted::Same));
+        assert!(matches!(forms.convert("autoscaling/v2", &object, "autoscaling/v9"), Converted::Missing), "there is no such version");
+        let Converted::Other(older, _) = forms.convert("autoscaling/v2", &object, "autoscaling/v1") else { panic!("it looks different") };
+        assert_eq!((&older["apiVersion"], &older["spec"]["targetCPUUtilizationPercentage"]), (&json!("autoscaling/v1"), &json!(60)));
+        let Converted::Other(back, _) = forms.convert("autoscaling/v2", &older, "autoscaling/v2") else { panic!("it looks different") };
+        assert_eq!(back, object, "there and back");
+        let Converted::Other(nothing, _) = forms.convert("autoscaling/v2", &json!({}), "autoscaling/v1") else {
+            panic!("a form of nothing")
+        };
+        assert_eq!(nothing["spec"], json!({}), "what nobody has filled in has no values in any version");
+    }
+
+    #[tokio::test]
+    async fn code_that_misses_nothing_runs_once() {
+        let (kind, runs) = (autoscalers("v1"), RefCell::new(0));
+        let act = |forms: &Forms<'_>| {
+            *runs.borrow_mut() += 1;
+            matches!(forms.convert("autoscaling/v1", &json!({ "apiVersion": "autoscaling/v1" }), "autoscaling/v2"), Converted::Other(..))
+        };
+        assert!(Forms::of(kind).complete(true, act).await.expect("nobody has to be asked"));
+        assert_eq!(runs.into_inner(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stored_object_is_read_and_written_in_any_version() {
+        let kind = autoscalers("v1");
+        let sent = json!({
+            "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "a", "namespace": "n" },
+            "spec": { "maxReplicas": 3, "scaleTargetRef": { "kind": "Deployment", "name": "d" }, "targetCPUUtilizationPercentage": 7 },
+        });
+        let stored = kind.stored(sent.clone()).await.expect("no webhook");
+        assert_eq!(stored["apiVersion"], "autoscaling/v2");
+        assert_eq!(stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 7);
+        let (body, splice) = crate::protocol::codec::encode(&stored);
+        let (key, meta) = crate::protocol::codec::meta_of(&stored);
+        let entry = Entry { key, body, splice, revision: 5, token: 1, meta, light: Default::default() };
+        let mut shown = kind.read_as(&entry).await.expect("no webhook");
+        assert_eq!(shown["metadata"]["resourceVersion"].take(), "5");
+        shown["metadata"].as_object_mut().expect("metadata").remove("resourceVersion");
+        assert_eq!(shown, sent);
+    }
+}
