@@ -39,10 +39,19 @@ pub struct PodLight {
     /// Restarts over all containers.
     pub restarts: i32,
     pub grace_seconds: i64,
-    /// It mounts claims, by name or of its own making.
-    pub mounts_claims: bool,
+    /// The claims that it mounts, in the order of its volumes.
+    pub claims: Box<[MountedClaim]>,
     /// It asks for devices by resource claims.
     pub claims_devices: bool,
+}
+
+/// A PersistentVolumeClaim that a pod mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedClaim {
+    /// In the pod's namespace.
+    pub name: Arc<str>,
+    /// A generic ephemeral volume: the claim, `<pod>-<volume>`, is to be made for this pod alone.
+    pub ephemeral: bool,
 }
 
 /// `status.phase` of a pod.
@@ -115,9 +124,17 @@ pub fn pod_light(pod: &Value) -> PodLight {
         started: status["startTime"].is_string(),
         restarts: restarts(status),
         grace_seconds: grace.unwrap_or(30),
-        mounts_claims: list(&spec["volumes"]).iter().any(|v| !v["persistentVolumeClaim"].is_null() || !v["ephemeral"].is_null()),
+        claims: list(&spec["volumes"]).iter().filter_map(|volume| mounted_claim(pod, volume)).collect(),
         claims_devices: !list(&spec["resourceClaims"]).is_empty(),
     }
+}
+
+fn mounted_claim(pod: &Value, volume: &Value) -> Option<MountedClaim> {
+    if let Some(name) = volume["persistentVolumeClaim"]["claimName"].as_str() {
+        return Some(MountedClaim { name: name.into(), ephemeral: false });
+    }
+    let own = |name: &Value| format!("{}-{}", name.as_str().unwrap_or_default(), volume["name"].as_str().unwrap_or_default());
+    volume["ephemeral"].is_object().then(|| MountedClaim { name: own(&pod["metadata"]["name"]).into(), ephemeral: true })
 }
 
 /// What a pod asks of one resource: milli-CPUs for `cpu`, whole units (bytes, devices) for anything else.

@@ -45,8 +45,9 @@ pub fn plan(pod: &Entry, world: &dyn World) -> Plan {
     plan
 }
 
+/// Whether it has, or is to get, claims of its own.
 fn mounts(pod: &Entry) -> bool {
-    matches!(&pod.light, Light::Pod(light) if light.mounts_claims && !light.phase.finished())
+    matches!(&pod.light, Light::Pod(light) if light.claims.iter().any(|claim| claim.ephemeral) && !light.phase.finished())
 }
 
 fn create(pod: &Entry, volume: &str, key: &ObjectKey, template: &Value) -> Action {
@@ -99,7 +100,7 @@ impl Controller for EphemeralVolumes {
         } else if change.deleted {
             // A pod may still need it; or it stood in the way of the pod's own.
             let pods = world.list("pods", Some(&entry.key.namespace));
-            let named = pods.iter().filter(|pod| mounts(pod) && claims_of(pod).contains(&entry.key));
+            let named = pods.iter().filter(|pod| mounts(pod) && claims_of(pod).any(|claim| claim == entry.key));
             out.extend(named.map(|pod| Key::of("pods", &pod.key)));
         }
     }

@@ -8,7 +8,7 @@ use crate::protocol::light::Light;
 use crate::protocol::meta::ObjectKey;
 use crate::storage::entry::Entry;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const CLAIMS: &str = "persistentvolumeclaims";
 const VOLUMES: &str = "persistentvolumes";
@@ -36,7 +36,7 @@ pub fn plan(kind: &str, entry: &Entry, world: &dyn World) -> Plan {
 
 /// A pod that has not come to its end mounts the claim.
 fn used(claim: &Entry, world: &dyn World) -> bool {
-    world.list("pods", Some(&claim.key.namespace)).iter().any(|pod| !finished(pod) && claims_of(pod).contains(&claim.key))
+    world.list("pods", Some(&claim.key.namespace)).iter().any(|pod| !finished(pod) && claims_of(pod).any(|mounted| mounted == claim.key))
 }
 
 fn bound(volume: &Entry) -> bool {
@@ -47,16 +47,10 @@ fn finished(pod: &Entry) -> bool {
     matches!(&pod.light, Light::Pod(light) if light.phase.finished())
 }
 
-/// The claims that a pod mounts; those of its own making (`ephemeral`) are called after it.
-pub fn claims_of(pod: &Entry) -> Vec<ObjectKey> {
-    let object = pod.parse();
-    let volumes = object["spec"]["volumes"].as_array().into_iter().flatten();
-    let name = |volume: &Value| match (&volume["persistentVolumeClaim"]["claimName"], &volume["ephemeral"]) {
-        (Value::String(name), _) => Some(name.clone()),
-        (_, Value::Object(_)) => Some(format!("{}-{}", pod.key.name, volume["name"].as_str().unwrap_or_default())),
-        _ => None,
-    };
-    volumes.filter_map(name).map(|name| ObjectKey::new(pod.key.namespace.clone(), name)).collect()
+/// The claims that a pod mounts.
+pub fn claims_of(pod: &Entry) -> impl Iterator<Item = ObjectKey> {
+    let claims = if let Light::Pod(light) = &pod.light { &*light.claims } else { &[] };
+    claims.iter().map(|claim| ObjectKey::new(pod.key.namespace.clone(), claim.name.clone()))
 }
 
 /// The controller around [`plan`].
@@ -81,7 +75,7 @@ impl Controller for StorageProtection {
             "pods" => {
                 let over = change.deleted || finished(entry);
                 if over && !world.list(CLAIMS, Some(&entry.key.namespace)).is_empty() {
-                    out.extend(claims_of(entry).iter().map(|claim| Key::of(CLAIMS, claim)));
+                    out.extend(claims_of(entry).map(|claim| Key::of(CLAIMS, &claim)));
                 }
             }
             kind if entry.meta.deleting.is_some() && !change.deleted => out.push(Key::of(kind, &entry.key)),

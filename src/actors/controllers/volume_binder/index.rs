@@ -71,8 +71,8 @@ impl Index {
         for claim in &before {
             remove(&mut self.consumers, claim, &pod.key.name);
         }
-        let waits = !deleted && light.mounts_claims && light.node.is_empty() && !light.phase.finished();
-        let claims = if waits { claims_of(pod) } else { Vec::new() };
+        let waits = !deleted && light.node.is_empty() && !light.phase.finished();
+        let claims: Vec<ObjectKey> = if waits { claims_of(pod).collect() } else { Vec::new() };
         for claim in &claims {
             self.consumers.entry(claim.clone()).or_default().insert(pod.key.name.clone());
         }
