@@ -25,6 +25,17 @@ pub struct Parts {
     pub uids: bool,
 }
 
+impl Parts {
+    /// Whether two states of an object stand in the same places, as nearly all changes leave it.
+    fn same_places(&self, a: &Entry, b: &Entry) -> bool {
+        a.meta.uid == b.meta.uid && a.meta.owners == b.meta.owners && (!self.nodes || bound_to(a) == bound_to(b))
+    }
+}
+
+fn bound_to(entry: &Entry) -> Option<&Arc<str>> {
+    if let Light::Pod(pod) = &entry.light { Some(&pod.node).filter(|node| !node.is_empty()) } else { None }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -45,10 +56,13 @@ impl Index {
     /// already while listing) is ignored.
     pub fn apply(&mut self, change: &Change) -> Option<Arc<Entry>> {
         let slot = (change.kind.clone(), change.entry.key.clone());
-        let before = self.filed.get(&slot).cloned();
-        if before.as_ref().is_some_and(|b| b.revision > change.revision) {
-            return before;
-        }
+        let before = match self.filed.get_mut(&slot) {
+            Some(held) if held.revision > change.revision => return Some(held.clone()),
+            Some(held) if !change.deleted && self.parts.same_places(held, &change.entry) => {
+                return Some(std::mem::replace(held, change.entry.clone()));
+            }
+            held => held.cloned(),
+        };
         if let Some(before) = &before {
             self.unfile(&slot, before);
         }
@@ -76,7 +90,7 @@ impl Index {
             self.orphans.entry(place).or_default().insert(entry.key.clone());
             filed = true;
         }
-        if let Some(node) = self.node_of(&slot.0, entry) {
+        if let Some(node) = self.node_of(entry) {
             self.nodes.entry(node).or_default().insert(entry.key.clone());
             filed = true;
         }
@@ -92,7 +106,7 @@ impl Index {
         if self.wants_orphan(&slot.0, before) {
             remove_from(&mut self.orphans, &(slot.0.clone(), before.key.namespace.clone()), &before.key);
         }
-        if let Some(node) = self.node_of(&slot.0, before) {
+        if let Some(node) = self.node_of(before) {
             remove_from(&mut self.nodes, &node, &before.key);
         }
         self.uids.remove(&before.meta.uid);
@@ -103,11 +117,8 @@ impl Index {
         self.parts.orphans.contains(&kind) && entry.meta.controller().is_none()
     }
 
-    fn node_of(&self, kind: &str, entry: &Entry) -> Option<Arc<str>> {
-        match &entry.light {
-            Light::Pod(pod) if self.parts.nodes && kind == "pods" && !pod.node.is_empty() => Some(pod.node.clone()),
-            _ => None,
-        }
+    fn node_of(&self, entry: &Entry) -> Option<Arc<str>> {
+        bound_to(entry).filter(|_| self.parts.nodes).cloned()
     }
 
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Slot> {
