@@ -206,11 +206,12 @@ impl Cluster {
         self.topologies.insert(key.clone(), topology);
     }
 
-    /// Whether this very pod, in this very state, is known to be on the node.
-    pub fn knows(&self, entry: &Entry, node: &str) -> bool {
+    /// The pod as it is known to be on the node, when it takes there what this state of it says. Its labels may be others: a pod
+    /// gets those of its node's place when it is bound.
+    pub fn known(&self, entry: &Entry, node: &str) -> Option<&Resident> {
         let held = self.by_key.get(&entry.key).and_then(|id| self.placed.get(*id as usize)?.as_ref());
-        held.is_some_and(|p| {
-            let same = p.pod.uid == entry.meta.uid && p.pod.entry.meta.labels == entry.meta.labels;
+        let held = held.filter(|p| {
+            let same = p.pod.uid == entry.meta.uid;
             let leaving = p.pod.leaving() == entry.meta.deleting.is_some();
             let light = match (&p.pod.entry.light, &entry.light) {
                 (crate::protocol::light::Light::Pod(a), crate::protocol::light::Light::Pod(b)) => {
@@ -219,10 +220,11 @@ impl Cluster {
                 _ => false,
             };
             same && leaving && light && self.nodes.get(p.slot).is_some_and(|n| *n.name == *node)
-        })
+        });
+        held.map(|p| &p.pod)
     }
 
-    /// A newer state of a pod that [`knows`](Self::knows) calls the same: its bytes take the place of the older ones.
+    /// A newer state of a [`known`](Self::known) pod with the same labels: its bytes take the place of the older ones.
     pub fn renew(&mut self, entry: &Arc<Entry>) {
         let held = self.by_key.get(&entry.key).and_then(|id| self.placed.get_mut(*id as usize)?.as_mut());
         if let Some(placed) = held {

@@ -142,11 +142,13 @@ impl Scheduler {
 
     /// A pod is on a node.
     fn placed(&mut self, entry: &Arc<Entry>, light: &PodLight) {
-        if self.cluster.knows(entry, &light.node) {
-            return self.cluster.renew(entry);
-        }
+        let pod = match self.cluster.known(entry, &light.node) {
+            Some(known) if known.entry.meta.labels == entry.meta.labels => return self.cluster.renew(entry),
+            Some(known) => Some(Resident { entry: entry.clone(), ..known.clone() }),
+            None => Resident::read(entry, self.cluster.extended()),
+        };
         let before = self.cluster.forget(&entry.key, None);
-        let Some(pod) = Resident::read(entry, self.cluster.extended()) else { return };
+        let Some(pod) = pod else { return };
         self.cluster.place(pod.clone(), &light.node);
         let Some(slot) = self.cluster.slot(&light.node) else { return };
         if let Some((slot, before)) = before {
