@@ -234,11 +234,12 @@ impl Life {
         }
         let at = now().as_millisecond();
         if let Some(pod) = self.pods.get_mut(&uid) {
-            pod.object = object;
+            pod.renew(object);
         } else {
             let Ok(parsed) = PodObject::parse(&object) else { return };
             let dice = self.dice(&meta.namespace, &meta.name);
-            let pod = SimPod::new(object, &parsed, self.addresses.take(), &self.node.profile, dice, at);
+            let mut pod = SimPod::new(object, &parsed, self.addresses.take(), &self.node.profile, dice, at);
+            pod.parsed = pod.dirty.then(|| Arc::new(parsed));
             self.pods.insert(uid.clone(), pod);
             self.settle(&uid, None);
         }
@@ -306,7 +307,7 @@ impl Life {
         if !gone && !pod.dirty {
             return;
         }
-        let Ok(object) = PodObject::parse(&pod.object) else { return };
+        let Some(object) = pod.parsed.take().or_else(|| PodObject::parse(&pod.object).ok().map(Arc::new)) else { return };
         let before = object.raw["status"].clone();
         let (control, failures, uid, path) = (self.control.clone(), pod.failures, uid.clone(), object.path());
         pod.busy = true;
@@ -323,7 +324,7 @@ impl Life {
             return;
         }
         let host_ip = self.node.config.address.to_string();
-        let status = pod_status(&pod.state(Arc::new(object)), &Around { host_ip: &host_ip, last: &before, now: now() });
+        let status = pod_status(&pod.state(object), &Around { host_ip: &host_ip, last: &before, now: now() });
         let body = patch(&uid, &before, &status);
         self.tasks.spawn(async move {
             let outcome = send(&*control, "PATCH", format!("{path}/status"), MERGE_PATCH, &body, failures).await;
@@ -360,7 +361,7 @@ impl Life {
                 pod.failures = 0;
                 // What the server answered is at least as new as what it told before; what it tells next is newer.
                 if let Some(object) = object {
-                    pod.object = object;
+                    pod.renew(object);
                 }
             }
             Err(error) if error.is_passing() => {

@@ -36,6 +36,8 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct SimPod {
     pub object: Bytes,
+    /// The object, parsed, from when the pod came until its first report.
+    pub parsed: Option<Arc<PodObject>>,
     pub namespace: Box<str>,
     pub name: Box<str>,
     pub stage: Stage,
@@ -81,6 +83,7 @@ impl SimPod {
         };
         let mut new = SimPod {
             object,
+            parsed: None,
             namespace: pod.namespace.as_str().into(),
             name: pod.name.as_str().into(),
             stage: Stage::Creating,
@@ -114,6 +117,12 @@ impl SimPod {
             }
         }
         new
+    }
+
+    /// A newer state of the object.
+    pub fn renew(&mut self, object: Bytes) {
+        self.object = object;
+        self.parsed = None;
     }
 
     /// The API told that deletion was asked for. Answers whether that was news.
