@@ -1,4 +1,4 @@
-//! What holds many pods back and lets all of them go by one write: a volume in a zone where no node is.
+//! What holds many pods back and lets all of them go by one write: a pod that tolerates none of them beside itself, wherever that is.
 use super::CliError;
 use super::client::{Call, Client, ClientError};
 use super::pod_watch::follow;
@@ -7,67 +7,58 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// The claim of the pods.
-pub(super) const CLAIM: &str = "gate";
-const ZONE: &str = "topology.kubernetes.io/zone";
-/// The cluster's volume controller has so long to bind the claim.
+const NAME: &str = "gate";
+/// What every node has, and mostly all have the same.
+const EVERYWHERE: &str = "kubernetes.io/os";
+/// The scheduler has so long to place the pod.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The volume that the claim is bound to.
+/// The pod in the way.
 pub(super) struct Gate {
-    volume: String,
+    path: String,
 }
 
 impl Gate {
-    /// Makes the volume and the claim, and waits until they are bound.
-    pub async fn before(site: &Site) -> Result<Gate, CliError> {
-        let gate = Gate { volume: format!("{}-{CLAIM}", site.namespace) };
-        let volume = json!({
-            "apiVersion": "v1", "kind": "PersistentVolume",
-            "metadata": { "name": gate.volume, "labels": { ZONE: "nowhere" } },
+    /// Puts a pod in the way of those with these labels, and waits until it has a node.
+    pub async fn before(site: &Site, labels: &Value) -> Result<Gate, CliError> {
+        let pods = format!("/api/v1/namespaces/{}/pods", site.namespace);
+        let refuses = json!({ "labelSelector": { "matchLabels": labels }, "topologyKey": EVERYWHERE });
+        let gate = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": NAME },
             "spec": {
-                "accessModes": ["ReadWriteMany"], "capacity": { "storage": "1Gi" }, "hostPath": { "path": "/tmp" }, "storageClassName": "",
-                "persistentVolumeReclaimPolicy": "Retain", "claimRef": { "namespace": site.namespace, "name": CLAIM },
+                "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [refuses] } },
+                "containers": [{ "name": "app", "image": "registry.k8s.io/pause:3.10" }],
+                "automountServiceAccountToken": false,
             },
         });
-        let claim = json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": CLAIM },
-            "spec": {
-                "accessModes": ["ReadWriteMany"], "resources": { "requests": { "storage": "1Gi" } }, "storageClassName": "",
-                "volumeName": gate.volume,
-            },
-        });
-        call(site, Call::post("/api/v1/persistentvolumes", volume.to_string())).await?;
-        let claims = format!("/api/v1/namespaces/{}/persistentvolumeclaims", site.namespace);
-        call(site, Call::post(claims.clone(), claim.to_string())).await?;
-        let mut bound =
-            follow(Client::new(site.access.clone()), format!("{claims}?watch=1&timeoutSeconds=600"), bound).await.map_err(refused)?;
-        match timeout(PATIENCE, bound.recv()).await {
-            Ok(Some(())) => Ok(gate),
-            _ => Err(CliError::failed(format!("the claim {CLAIM} was not bound to the volume {} within {PATIENCE:?}", gate.volume))),
+        call(site, Call::post(pods.clone(), gate.to_string())).await?;
+        let mut placed = follow(
+            Client::new(site.access.clone()),
+            format!("{pods}?watch=1&timeoutSeconds=600&fieldSelector=metadata.name%3D{NAME}"),
+            placed,
+        )
+        .await
+        .map_err(refused)?;
+        match timeout(PATIENCE, placed.recv()).await {
+            Ok(Some(())) => Ok(Gate { path: format!("{pods}/{NAME}") }),
+            _ => Err(CliError::failed(format!("the pod {NAME}, which holds the others back, got no node within {PATIENCE:?}"))),
         }
     }
 
-    /// Takes the volume out of its zone: every node can have it now.
-    pub async fn open(&self, site: &Site) -> Result<(), CliError> {
-        let patch = json!({ "metadata": { "labels": { ZONE: null } } });
-        call(site, Call::merge_patch(format!("/api/v1/persistentvolumes/{}", self.volume), patch.to_string())).await
-    }
-
-    /// The volume is in no namespace, so nobody else removes it.
-    pub async fn remove(self, site: &Site) -> Result<(), CliError> {
-        call(site, Call::delete(format!("/api/v1/persistentvolumes/{}", self.volume))).await
+    /// Takes it out of the way, at once.
+    pub async fn open(self, site: &Site) -> Result<(), CliError> {
+        call(site, Call::delete(format!("{}?gracePeriodSeconds=0", self.path))).await
     }
 }
 
-/// Whether a line of the watch on claims shows one that is bound.
-fn bound(line: &[u8], _at: Instant) -> Option<()> {
+/// Whether a line of the watch shows the pod with a node.
+fn placed(line: &[u8], _at: Instant) -> Option<()> {
     let line: Value = serde_json::from_slice(line).ok()?;
-    (line["object"]["status"]["phase"] == "Bound").then_some(())
+    line["object"]["spec"]["nodeName"].is_string().then_some(())
 }
 
 fn refused(error: ClientError) -> CliError {
-    CliError::failed(format!("the volume that holds the pods back: {error}"))
+    CliError::failed(format!("the pod that holds the others back: {error}"))
 }
 
 async fn call(site: &Site, call: Call) -> Result<(), CliError> {

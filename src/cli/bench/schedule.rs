@@ -1,5 +1,5 @@
 //! `impresario bench schedule`: how fast many pods get their nodes, as a client sees it.
-use super::backlog::{self, Gate};
+use super::backlog::Gate;
 use super::client::{Call, Client, ClientError, Protocol};
 use super::pod_watch::Condition;
 use super::pods::await_account;
@@ -38,8 +38,8 @@ pub struct ScheduleBench {
     /// The pods are spread evenly over the zones.
     #[arg(long)]
     spread: bool,
-    /// First all pods are created, and wait for a volume in a zone without nodes; measured is from the moment at which it is in none.
-    /// Nodes need zones for that, as simulated ones have.
+    /// First all pods are created, and kept off every node by one pod's anti-affinity; measured is from the moment at which that pod is
+    /// deleted.
     #[arg(long)]
     backlog: bool,
     /// Don't wait until the pods run.
@@ -49,6 +49,9 @@ pub struct ScheduleBench {
     #[arg(long, default_value_t = 300)]
     patience: u32,
 }
+
+/// The label `app` of the pods.
+const APP: &str = "bench";
 
 /// What the watch says of a pod.
 struct Seen {
@@ -75,14 +78,16 @@ impl ScheduleBench {
             await_account(client, &site.namespace).await?;
         }
         let path = format!("/api/v1/namespaces/{}/pods", site.namespace);
-        let mut seen = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600"), told).await.map_err(CliError::failed)?;
+        let mut seen = pod_watch::follow(watcher, format!("{path}?watch=1&timeoutSeconds=3600&labelSelector=app%3D{APP}"), told)
+            .await
+            .map_err(CliError::failed)?;
         let cpu = || self.common.pid.map(cpu_time).transpose().map_err(|e| CliError::failed(format!("the server's process is gone: {e}")));
         let patience = Duration::from_secs(self.patience.into());
-        let gate = if self.backlog { Some(Gate::before(site).await?) } else { None };
+        let gate = if self.backlog { Some(Gate::before(site, &json!({ "app": APP })).await?) } else { None };
         let (mut before, mut begun) = (cpu()?, Instant::now());
         let creating = tokio::spawn(create(clients, path, Arc::new(self.bodies())));
         let mut followed = Followed::new(self.pods as usize, !self.bound_only);
-        let created = match &gate {
+        let created = match gate {
             None => {
                 followed.follow(seen, patience, &cpu).await?;
                 creating.await.map_err(CliError::failed)??
@@ -97,9 +102,6 @@ impl ScheduleBench {
                 created
             }
         };
-        if let Some(gate) = gate {
-            gate.remove(site).await?;
-        }
         Ok(Report::new("schedule", site, self.settings()?, followed.phases(&created, begun, before)))
     }
 
@@ -119,7 +121,7 @@ impl ScheduleBench {
         let requests = json!({ "cpu": "100m", "memory": "128Mi" });
         let container = json!({ "name": "app", "image": "registry.k8s.io/pause:3.10", "resources": { "requests": requests } });
         let mut spec = json!({ "containers": [container], "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1 });
-        let labels = json!({ "app": "bench", "group": format!("g{group}") });
+        let labels = json!({ "app": APP, "group": format!("g{group}") });
         if self.anti_affinity {
             let term = json!({ "labelSelector": { "matchLabels": { "group": labels["group"] } }, "topologyKey": "kubernetes.io/hostname" });
             spec["affinity"] = json!({ "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } });
@@ -127,11 +129,8 @@ impl ScheduleBench {
         if self.spread {
             spec["topologySpreadConstraints"] = json!([{
                 "maxSkew": 5, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
-                "labelSelector": { "matchLabels": { "app": "bench" } },
+                "labelSelector": { "matchLabels": { "app": APP } },
             }]);
-        }
-        if self.backlog {
-            spec["volumes"] = json!([{ "name": "gate", "persistentVolumeClaim": { "claimName": backlog::CLAIM } }]);
         }
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name_of(number), "labels": labels }, "spec": spec })
     }
@@ -149,7 +148,7 @@ async fn refused(count: usize, seen: &mut Receiver<Seen>, patience: Duration) ->
         let next = next.map_err(|_| CliError::failed(format!("the scheduler has looked at {} of {count} pods", told.len())))?;
         let next = next.ok_or_else(|| CliError::failed("the watch on pods ended"))?;
         if next.bound {
-            return Err(CliError::failed("the nodes have no zones, so that a volume's zone holds no pods back"));
+            return Err(CliError::failed("a pod got a node that should have been held back: not all nodes run the same system"));
         }
         if next.refused {
             told.insert(next.pod);
