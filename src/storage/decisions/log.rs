@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -38,10 +39,22 @@ pub struct DecisionLog {
 }
 
 struct Inner {
-    to: SyncSender<Decision>,
+    /// `None` only while the last handle goes.
+    to: Option<SyncSender<Decision>>,
+    writing: Option<JoinHandle<()>>,
     file: Arc<LogFile>,
     newest: watch::Sender<u64>,
     lost: AtomicU64,
+}
+
+impl Drop for Inner {
+    /// What was recorded is on disk, and the file is free, when the last handle is gone.
+    fn drop(&mut self) {
+        self.to = None;
+        if self.writing.take().is_some_and(|writing| writing.join().is_err()) {
+            tracing::error!("the thread of the causal log has panicked");
+        }
+    }
 }
 
 impl DecisionLog {
@@ -57,14 +70,16 @@ impl DecisionLog {
         let (newest, _) = watch::channel(newest);
         let (writing, told) = (file.clone(), newest.clone());
         let thread = std::thread::Builder::new().name("decisions".into());
-        thread.spawn(move || write(&decisions, &writing, &told)).map_err(|e| StoreError::io("starting the thread of the causal log", e))?;
-        Ok(DecisionLog { inner: Some(Arc::new(Inner { to, file, newest, lost: AtomicU64::new(0) })) })
+        let writing = thread.spawn(move || write(&decisions, &writing, &told));
+        let writing = writing.map_err(|e| StoreError::io("starting the thread of the causal log", e))?;
+        let inner = Inner { to: Some(to), writing: Some(writing), file, newest, lost: AtomicU64::new(0) };
+        Ok(DecisionLog { inner: Some(Arc::new(inner)) })
     }
 
     /// Leaves a decision to be written soon. Never waits: when too many wait already it is lost, and counted.
     pub fn record(&self, decision: Decision) {
         let Some(inner) = &self.inner else { return };
-        if inner.to.try_send(decision).is_err() {
+        if inner.to.as_ref().is_none_or(|to| to.try_send(decision).is_err()) {
             inner.lost.fetch_add(1, Relaxed);
         }
     }
