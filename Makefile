@@ -50,7 +50,7 @@ soak: ## The property tests with CASES new inputs each (an hour or more). A fail
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --workspace --lib -- \
 	  convergence property converge limits_hold updates_keep never_ no_rule_is nothing_is_given twice_is applying_twice text_round
 
-crashwalk: ## End the server before every single write of every scene, one after the other (half an hour; needs root).
+crashwalk: ## End the server before every single write of every scene, one after the other (some minutes; needs root).
 	@scripts/install.sh build run test
 	IMPRESARIO_CRASH_WALK=all cargo test --locked --test integration crash_walk -- --nocapture
 
