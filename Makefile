@@ -11,7 +11,7 @@ BINARY := target/release/impresario
 test unit: export PROPTEST_RNG_SEED ?= 20261121
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit e2e lint fuzz soak bench release tools
+.PHONY: help up down test unit e2e lint fuzz soak crashwalk bench release tools
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /make \1\t/' | expand -t 14

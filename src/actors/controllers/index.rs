@@ -147,3 +147,89 @@ fn remove_from<K: std::hash::Hash + Eq, M: Ord>(map: &mut HashMap<K, BTreeSet<M>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::codec;
+    use crate::protocol::light::pod_light;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const PARTS: Parts = Parts { owners: true, orphans: &["pods"], nodes: true, uids: true };
+    const OWNERS: [&str; 3] = ["a", "b", "c"];
+    const NODES: [&str; 3] = ["", "n", "m"];
+
+    /// A state of one of three pods.
+    #[derive(Clone, Debug)]
+    struct State {
+        pod: usize,
+        uid: usize,
+        owners: Vec<(usize, bool)>,
+        node: usize,
+        deleted: bool,
+    }
+
+    impl State {
+        fn change(&self, revision: u64) -> Change {
+            let owner = |(owner, controller): &(usize, bool)| json!({ "uid": OWNERS[*owner], "name": "o", "controller": controller });
+            let owners: Vec<_> = self.owners.iter().map(owner).collect();
+            let object = json!({
+                "metadata": { "name": format!("p{}", self.pod), "namespace": "x", "uid": format!("p{}-{}", self.pod, self.uid), "ownerReferences": owners },
+                "spec": { "nodeName": NODES[self.node] },
+            });
+            let ((body, splice), (key, meta)) = (codec::encode(&object), codec::meta_of(&object));
+            let light = Light::Pod(Box::new(pod_light(&object)));
+            let entry = Arc::new(Entry { key, body, splice, revision, token: revision, meta, light });
+            Change { kind: "pods".into(), revision, entry, deleted: self.deleted }
+        }
+    }
+
+    fn states() -> impl Strategy<Value = Vec<State>> {
+        let owners = prop::collection::vec((0..OWNERS.len(), any::<bool>()), 0..3);
+        let state = (0..3usize, 0..2usize, owners, 0..NODES.len(), prop::bool::weighted(0.2));
+        let state = state.prop_map(|(pod, uid, owners, node, deleted)| State { pod, uid, owners, node, deleted });
+        prop::collection::vec(state, 1..40)
+    }
+
+    /// Everything that can be asked.
+    fn told(index: &Index) -> (Vec<Vec<Slot>>, Vec<ObjectKey>, Vec<Vec<ObjectKey>>, Vec<bool>) {
+        let uids = (0..3).flat_map(|pod| (0..2).map(move |uid| format!("p{pod}-{uid}")));
+        (
+            OWNERS.iter().map(|uid| index.dependents(uid).cloned().collect()).collect(),
+            index.orphans("pods", "x").cloned().collect(),
+            NODES.iter().map(|node| index.pods_of_node(node).cloned().collect()).collect(),
+            uids.map(|uid| index.namespace_of_uid(&uid).is_some()).collect(),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(crate::actors::properties::property(256))]
+
+        #[test]
+        fn what_is_told_follows_from_the_last_states_alone(states in states()) {
+            let mut index = Index::new(PARTS);
+            let mut last: HashMap<usize, Change> = HashMap::new();
+            for (revision, state) in (1..).zip(&states) {
+                let change = state.change(revision);
+                let before = index.apply(&change);
+                let held = last.insert(state.pod, change).filter(|held| !held.deleted);
+                // What stands in no place is not filed.
+                if let Some(before) = before {
+                    prop_assert_eq!(Some(before.revision), held.map(|held| held.revision));
+                }
+            }
+            let mut fresh = Index::new(PARTS);
+            last.values().filter(|change| !change.deleted).for_each(|change| drop(fresh.apply(change)));
+            prop_assert_eq!(told(&index), told(&fresh));
+            // Older states that come late change nothing.
+            let known = told(&index);
+            for (revision, state) in (1..).zip(&states).filter(|(_, state)| last.get(&state.pod).is_some_and(|l| !l.deleted)) {
+                if last.get(&state.pod).is_some_and(|last| revision < last.revision && index.filed.contains_key(&("pods".into(), last.entry.key.clone()))) {
+                    index.apply(&state.change(revision));
+                }
+            }
+            prop_assert_eq!(told(&index), known);
+        }
+    }
+}
